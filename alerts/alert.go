@@ -1,0 +1,179 @@
+// Package alerts knows what people are told: which alert a fact makes, how
+// severe it is, how it reads, and how each channel carries it. It does not
+// know when to send, whether something was sent, or where facts are stored.
+package alerts
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Type names what an alert is about. The names are scripted against.
+type Type string
+
+// The alert types.
+const (
+	TransactionSeen      Type = "transaction.seen"
+	TransactionConfirmed Type = "transaction.confirmed"
+	TransactionReorged   Type = "transaction.reorged"
+	ExplorerFailing      Type = "explorer.failing"
+	ExplorerRecovered    Type = "explorer.recovered"
+	WatchBlind           Type = "watch.blind"
+	WatchRestored        Type = "watch.restored"
+	ListChanged          Type = "list.changed"
+	ChannelFailing       Type = "channel.failing" // deliveries of a channel died
+	ReportDaily          Type = "report.daily"
+)
+
+// Severity orders alerts; a channel may refuse those below its own.
+type Severity int
+
+// The severities, mildest first.
+const (
+	Info Severity = iota
+	Low
+	Medium
+	High
+	Severe
+)
+
+// Alert is one thing to tell, exactly once, with the bytes that every channel
+// and every repeat carries.
+type Alert struct {
+	ID       ID
+	Type     Type
+	Severity Severity
+	About    string // "payment", "list", "service" or "blind": what a channel's about names
+	Quiet    bool   // recorded and reported daily, but sent to no channel: dust, deeper confirmations
+	Thread   string
+	At       time.Time
+	Body     []byte // JSON of Body
+}
+
+// Body is what is sent everywhere, in the shape of Standard Webhooks.
+type Body struct {
+	Type      Type      `json:"type"`
+	Timestamp time.Time `json:"timestamp"`
+	Data      Data      `json:"data"`
+}
+
+// Data says what happened. What does not apply is absent; amounts are
+// satoshis. New fields may come; none changes its meaning.
+type Data struct {
+	ID            string     `json:"id"`
+	Thread        string     `json:"thread,omitempty"`
+	Network       string     `json:"network,omitempty"`
+	Severity      string     `json:"severity"`
+	Rules         []string   `json:"rules,omitempty"`
+	Address       string     `json:"address,omitempty"`
+	Label         string     `json:"label,omitempty"`
+	Entity        string     `json:"entity,omitempty"`
+	Listings      []Listing  `json:"listings,omitempty"`
+	TxID          string     `json:"txid,omitempty"`
+	Direction     Direction  `json:"direction,omitempty"`
+	AmountSat     *int64     `json:"amount_sat,omitempty"` // absolute net effect; absent when not known
+	FeeSat        *int64     `json:"fee_sat,omitempty"`
+	State         State      `json:"state,omitempty"`
+	Proof         Proof      `json:"proof,omitempty"`
+	RestsOn       string     `json:"rests_on,omitempty"` // what a proven grade rests on
+	BlockHeight   *int32     `json:"block_height,omitempty"`
+	BlockHash     string     `json:"block_hash,omitempty"`
+	Confirmations *int32     `json:"confirmations,omitempty"`
+	ReportedBy    []string   `json:"reported_by,omitempty"`
+	OccurredAt    *time.Time `json:"occurred_at,omitempty"` // block time, or first sight
+	ObservedAt    *time.Time `json:"observed_at,omitempty"`
+	Historic      bool       `json:"historic,omitempty"`
+	Corrects      string     `json:"corrects,omitempty"` // id of the alert that this one corrects
+	Links         []string   `json:"links,omitempty"`
+	Summary       string     `json:"summary"`
+
+	BalanceSat      *int64         `json:"balance_sat,omitempty"`       // of the address, confirmed, after this; absent when not known
+	FirstActivityAt *time.Time     `json:"first_activity_at,omitempty"` // earliest payment recorded at the address
+	Counterparties  []Counterparty `json:"counterparties,omitempty"`    // at most ten, largest first
+	MoreParties     int            `json:"more_counterparties,omitempty"`
+
+	Next string `json:"next,omitempty"` // which message, if any, follows this one
+
+	Explorer string     `json:"explorer,omitempty"` // explorer.*: its name in the configuration
+	Channel  string     `json:"channel,omitempty"`  // channel.failing: its name in the configuration
+	Kind     string     `json:"kind,omitempty"`     // watch.*: what cannot be seen: "blocks" or "mempool"
+	Since    *time.Time `json:"since,omitempty"`    // when the outage began
+	Until    *time.Time `json:"until,omitempty"`    // when it ended; absent while it lasts
+	Reason   string     `json:"reason,omitempty"`
+
+	List   *ListChange `json:"list_change,omitempty"` // list.changed
+	Report *Report     `json:"report,omitempty"`      // report.daily
+	Lines  []string    `json:"lines,omitempty"`       // further sentences: the daily report, a list change
+}
+
+// Direction is where the money went, seen from the watched address.
+type Direction string
+
+// The directions.
+const (
+	In     Direction = "in"
+	Out    Direction = "out"
+	Within Direction = "self" // everything it spent came back to it, less the fee
+)
+
+// State is what a transaction is at the time of the alert.
+type State string
+
+// The states.
+const (
+	Unconfirmed State = "unconfirmed"
+	Confirmed   State = "confirmed"
+	Replaced    State = "replaced"
+	Dropped     State = "dropped"
+)
+
+// Proof grades a fact.
+type Proof string
+
+// The grades, weakest first.
+const (
+	Reported     Proof = "reported"
+	Corroborated Proof = "corroborated"
+	Proven       Proof = "proven"
+)
+
+// Listing is why an address is watched, as an alert says it.
+type Listing struct {
+	List     string `json:"list,omitempty"`
+	Basis    string `json:"basis,omitempty"`
+	Category string `json:"category,omitempty"`
+	Source   string `json:"source,omitempty"` // one line: author, title, publisher, date
+	URL      string `json:"url,omitempty"`
+}
+
+// Counterparty is the other side of a payment.
+type Counterparty struct {
+	Address   string    `json:"address"`
+	AmountSat *int64    `json:"amount_sat,omitempty"`
+	Listings  []Listing `json:"listings,omitempty"` // when it is watched too
+}
+
+// Channel carries messages to one configured place. Send returns nil only when
+// the other side has taken the message; an error that Permanent recognises
+// will not go away by trying again.
+type Channel interface {
+	Send(ctx context.Context, m Message) error
+}
+
+// Message is an alert on its way to one channel.
+type Message struct {
+	ID      ID
+	Body    []byte // sent as they are by channels for machines
+	Decoded Body   // Body, decoded, for channels for people
+	Attempt int    // 1 for the first try
+	Zone    *time.Location
+	ReplyTo *ID // the first alert of the thread that this channel carried, when it is another one
+}
+
+// Decode reads a body back.
+func Decode(body []byte) (Body, error) {
+	var b Body
+	err := json.Unmarshal(body, &b)
+	return b, err
+}

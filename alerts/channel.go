@@ -1,0 +1,90 @@
+package alerts
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Env is what channels need of the program around them.
+type Env struct {
+	Stdout           io.Writer
+	StdoutIsTerminal bool
+	Version          string           // of btcwatch, for receivers that ask who is calling
+	Host             string           // this machine's name, for message ids
+	Now              func() time.Time // nil: time.Now
+}
+
+// kinds is every kind of channel. A new one is one file and one line here.
+func kinds() []kind {
+	return []kind{
+		{"stdout", true, openStdout},
+		{"file", true, openFile},
+		{"webhook", false, openWebhook},
+		{"email", false, openEmail},
+	}
+}
+
+type kind struct {
+	name  string
+	local bool // ends on this machine: of several daemons only the leader serves it
+	open  func(Settings, Env) (Channel, error)
+}
+
+// Local says whether channels of a kind end on the machine that serves them.
+func Local(name string) bool {
+	for _, k := range kinds() {
+		if k.name == name {
+			return k.local
+		}
+	}
+	return false
+}
+
+// Kinds are the names that kind = "…" may have.
+func Kinds() []string {
+	var names []string
+	for _, k := range kinds() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// Open makes the channel that the settings describe. It sends nothing and
+// connects nowhere, but refuses what can be seen to be wrong already.
+func Open(s Settings, env Env) (Channel, error) {
+	if env.Now == nil {
+		env.Now = time.Now
+	}
+	for _, k := range kinds() {
+		if k.name == s.Kind {
+			channel, err := k.open(s, env)
+			if err != nil {
+				return nil, fmt.Errorf("channel %s: %w", s.Name, err)
+			}
+			return channel, nil
+		}
+	}
+	return nil, fmt.Errorf("channel %s: unknown kind %q: use %s", s.Name, s.Kind, strings.Join(Kinds(), ", "))
+}
+
+// Duration is a time span in the settings of a channel, written as "15s".
+type Duration time.Duration
+
+// UnmarshalText reads a time span of at least a second.
+func (d *Duration) UnmarshalText(text []byte) error {
+	read, err := time.ParseDuration(string(text))
+	if err != nil || read < time.Second {
+		return fmt.Errorf("%q is no duration: write it like \"15s\", one second or more", text)
+	}
+	*d = Duration(read)
+	return nil
+}
+
+func (d Duration) or(otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return time.Duration(d)
+}

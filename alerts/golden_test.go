@@ -1,0 +1,195 @@
+package alerts
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew; read every difference before keeping it")
+
+// The facts of these payments are invented, but for the two addresses of the
+// article and the shape of real data.
+const (
+	articleOne = "3HoWzYwaBbTg7sKGtHz3pAZxdHZoXUJRvG"
+	articleTwo = "12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk"
+	someTxID   = "f4184fc596403b9d638783cf57adfe4c75c605f6356fbc91338530e9831e9e16"
+	someBlock  = "00000000000000000001c5e9a4d2c7f1b0a1929e3a5c3f1d8e6b4a7c9d0e1f2a"
+)
+
+func testKey() Key { return Key("0123456789abcdef0123456789abcdef") }
+
+func at(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func pressListing() Listing {
+	return Listing{
+		List: "config", Basis: "press",
+		Source: `Uran Botobekov, "Central Asian Jihadists' Use of Cryptocurrencies in Bitcoin"`,
+	}
+}
+
+func incoming() Payment {
+	return Payment{
+		Network: "mainnet", Address: articleOne, Label: "Botobekov article, address 1 of 2",
+		Listings: []Listing{pressListing()},
+		TxID:     someTxID, Direction: In, AmountSat: ptr[int64](1_500_000), FeeSat: ptr[int64](2_260),
+		State: Unconfirmed, Proof: Reported, ReportedBy: []string{"mempool.space"},
+		OccurredAt: at("2026-03-01T11:59:58Z"), ObservedAt: at("2026-03-01T12:00:05.123456789Z"),
+		Depths: []int32{1, 6}, BalanceSat: ptr[int64](25_000_000), FirstActivityAt: ptr(at("2019-05-02T08:00:00Z")),
+		Counterparties: []Counterparty{
+			{Address: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", AmountSat: ptr[int64](400_000)},
+			{Address: articleTwo, AmountSat: ptr[int64](1_102_260), Listings: []Listing{pressListing()}},
+		},
+		Links: []string{"https://mempool.space/tx/" + someTxID},
+	}
+}
+
+func confirmed() Payment {
+	p := incoming()
+	p.Direction, p.State, p.Proof = Out, Confirmed, Proven
+	p.AmountSat, p.BalanceSat = ptr[int64](123_456_789_000), nil
+	p.RestsOn = "block 800,000, at which the operator started it"
+	p.BlockHeight, p.BlockHash, p.Confirmations = ptr[int32](840_123), someBlock, 1
+	p.OccurredAt, p.ReportedBy = at("2026-03-01T12:10:00Z"), nil
+	return p
+}
+
+func historic() Payment {
+	p := confirmed()
+	p.Direction, p.AmountSat, p.Historic, p.Proof = Within, ptr[int64](2_260), true, Corroborated
+	p.ReportedBy = []string{"mempool.space", "blockstream.info"}
+	return p
+}
+
+func dailyReport() Report {
+	return Report{
+		Network: "mainnet", Date: "2026-03-02", At: at("2026-03-02T07:00:00Z"),
+		From: at("2026-03-01T07:00:00Z"), To: at("2026-03-02T07:00:00Z"),
+		Addresses: 2, Blocks: &BlockRange{From: 840_100, To: 840_243, Proof: Proven},
+		Payments:  []PaymentSum{{Severity: Medium, Direction: In, Count: 2, AmountSat: 3_000_000}, {Severity: High, Direction: Out, Count: 1, Unknown: 1}},
+		DustCount: 3, DustSat: 1_638, Deeper: 2,
+		Explorers: []ExplorerDay{
+			{Name: "mempool.space", State: "ok", TipHeight: ptr[int32](840_243), LastSuccess: ptr(at("2026-03-02T06:59:31Z")), RoundSeconds: 60},
+			{Name: "blockstream.info", State: "limited", TipHeight: ptr[int32](840_243), LastSuccess: ptr(at("2026-03-02T06:58:00Z")), RoundSeconds: 165},
+		},
+		Waiting: 1, WaitingFor: ptr(at("2026-03-02T06:50:00Z")), Open: 3,
+		OldestOpen: &OpenAlert{ID: "00112233445566778899aabbccddeeff", OpenedAt: at("2026-02-20T10:00:00Z"), Severity: High, Summary: "A transaction takes 1 BTC out of " + articleTwo + "."},
+		Versions:   []string{"btcwatch 1.0.0", "PostgreSQL 16.4"},
+	}
+}
+
+func badReport() Report {
+	r := dailyReport()
+	r.Payments, r.DustCount, r.Deeper, r.Dead = nil, 0, 0, 2
+	r.Explorers[1].State = "failing"
+	r.WaitingFor = ptr(at("2026-03-02T01:30:00Z"))
+	r.Gaps = []Gap{
+		{Kind: "blocks", FromHeight: ptr[int32](840_150), ToHeight: ptr[int32](840_152), Reason: "no explorer served them"},
+		{Kind: "mempool", From: ptr(at("2026-03-02T03:00:00Z")), Reason: "every explorer is failing"},
+	}
+	return r
+}
+
+func listChange() ListChange {
+	return ListChange{
+		Network: "mainnet", Import: 7, At: at("2026-03-01T12:00:00Z"), Origin: "/etc/btcwatch/config.toml",
+		Added: ListPart{Count: 3, Some: []ListedAddress{
+			{Address: articleOne, Label: "Botobekov article, address 1 of 2", Listings: []Listing{pressListing()}},
+			{Address: articleTwo, Label: "Botobekov article, address 2 of 2", Listings: []Listing{{List: "ofac", Basis: "designation", Category: "SDGT", Source: "OFAC SDN"}}},
+		}},
+		Retired:          ListPart{Some: []ListedAddress{{Address: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", Listings: []Listing{{Basis: "own", List: "hot wallets"}}}}},
+		HistoricPayments: 1_234, HistoricAddresses: 2, HistoricReceivedSat: ptr[int64](123_456_789), HistoricSentSat: ptr[int64](23_456_789),
+		HistoryProof: Reported, HistoryMissing: 1,
+	}
+}
+
+func outage(name string) Outage {
+	return Outage{
+		Network: "mainnet", Name: name, Episode: 12, Since: at("2026-03-01T10:00:00Z"),
+		At: at("2026-03-01T11:30:45Z"), Reason: "2 of 2 explorers do not answer",
+	}
+}
+
+func told(t *testing.T) func(Alert, bool) Alert {
+	return func(a Alert, ok bool) Alert {
+		t.Helper()
+		if !ok {
+			t.Fatal("nothing is told")
+		}
+		return a
+	}
+}
+
+// samples is one alert of every sort, as people read it.
+func samples(t *testing.T) map[string]Alert {
+	must := told(t)
+	signet := incoming()
+	signet.Network, signet.Label, signet.AmountSat, signet.BalanceSat = "signet", "", nil, nil
+	signet.Proof, signet.ReportedBy, signet.Counterparties = Corroborated, []string{"one", "two", "three"}, nil
+	gone := confirmed()
+	gone.Direction, gone.AmountSat, gone.State, gone.ObservedAt = In, ptr[int64](1_500_000), Unconfirmed, at("2026-03-01T12:40:00Z")
+	gone.Proof, gone.ReportedBy = Reported, []string{"mempool.space"}
+	over := outage("mempool")
+	over.Until = over.At
+	return map[string]Alert{
+		"seen":         must(incoming().Seen(testKey())),
+		"seen-unknown": must(signet.Seen(testKey())),
+		"confirmed":    must(confirmed().Confirmed(testKey(), 1, true)),
+		"historic":     must(historic().Confirmed(testKey(), 1, true)),
+		"reorged":      must(gone.Reorged(testKey(), ID{1, 2, 3})),
+		"failing":      outage("mempool.space").ExplorerFailing(testKey()),
+		"recovered":    outage("mempool.space").ExplorerRecovered(testKey()),
+		"blind":        outage("blocks").Blind(testKey()),
+		"restored":     over.Restored(testKey()),
+		"list":         listChange().Alert(testKey()),
+		"channel":      DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),
+		"daily":        dailyReport().Alert(testKey()),
+		"daily-bad":    badReport().Alert(testKey()),
+	}
+}
+
+func TestTextsReadAsTheyDid(t *testing.T) {
+	zone, err := time.LoadLocation("Asia/Almaty")
+	if err != nil {
+		t.Skip("this machine has no time zones: ", err)
+	}
+	for name, a := range samples(t) {
+		body, err := Decode(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := "Subject: " + Subject(body) + "\n\n" + Text(body, zone)
+		golden(t, name+".txt", got)
+	}
+	body, _ := Decode(samples(t)["seen"].Body)
+	golden(t, "seen.html", HTML(body, zone))
+	golden(t, "seen.json", string(samples(t)["seen"].Body)+"\n")
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s\n--- got\n%s--- want\n%s", name, got, want)
+	}
+}

@@ -1,0 +1,156 @@
+package alerts
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ListChange is what one import, one reload or one command did to the watch
+// list, and what history it brought with it.
+type ListChange struct {
+	Network string    `json:"-"`
+	Import  int64     `json:"import"` // its row in the database
+	At      time.Time `json:"-"`
+	Origin  string    `json:"origin,omitempty"` // where the listings come from: a file, or a command
+
+	Added   ListPart `json:"added"`
+	Retired ListPart `json:"retired"`
+	Changed ListPart `json:"changed"`
+
+	// Historic payments are those from before the watch began. They make no
+	// alerts of their own.
+	HistoricPayments    int64  `json:"historic_payments"`
+	HistoricAddresses   int64  `json:"historic_addresses"`              // how many of the added have any
+	HistoricReceivedSat *int64 `json:"historic_received_sat,omitempty"` // absent when not known
+	HistoricSentSat     *int64 `json:"historic_sent_sat,omitempty"`
+	HistoryProof        Proof  `json:"history_proof,omitempty"`   // the weakest grade among them
+	HistoryMissing      int64  `json:"history_missing,omitempty"` // addresses whose history could not be read in full yet
+}
+
+// ListPart counts addresses and names some of them.
+type ListPart struct {
+	Count int             `json:"count"`
+	Some  []ListedAddress `json:"some,omitempty"` // the body shows ten
+}
+
+// ListedAddress is one address of a list change.
+type ListedAddress struct {
+	Address  string    `json:"address"`
+	Label    string    `json:"label,omitempty"`
+	Listings []Listing `json:"listings,omitempty"`
+}
+
+// maxListed is how many addresses of each part a body shows: it is to stay
+// under the 20 kB that receivers of Standard Webhooks expect.
+const maxListed = 10
+
+// Alert tells of the change.
+func (c ListChange) Alert(key Key) Alert {
+	c.Added, c.Retired, c.Changed = c.Added.cut(), c.Retired.cut(), c.Changed.cut()
+	subject := strconv.FormatInt(c.Import, 10)
+	return seal(Alert{
+		ID:       key.ID(c.Network, ListChanged, subject),
+		Type:     ListChanged,
+		Severity: Low,
+		About:    "list",
+		Thread:   key.thread(c.Network, "list "+subject),
+		At:       c.At,
+	}, Data{
+		Network:    c.Network,
+		ObservedAt: moment(c.At),
+		Summary:    c.summary(),
+		List:       &c,
+		Lines:      c.lines(),
+	})
+}
+
+func (p ListPart) cut() ListPart {
+	p.Count = max(p.Count, len(p.Some))
+	if len(p.Some) > maxListed {
+		p.Some = p.Some[:maxListed]
+	}
+	return p
+}
+
+func (c ListChange) summary() string {
+	var parts []string
+	for _, part := range []struct {
+		count int
+		verb  string
+	}{{c.Added.Count, "added"}, {c.Retired.Count, "retired"}, {c.Changed.Count, "changed"}} {
+		if part.count > 0 {
+			parts = append(parts, count(part.count, "address", "addresses")+" "+part.verb)
+		}
+	}
+	text := "The watch list has changed"
+	if origin := clean(c.Origin); origin != "" {
+		text += " (" + origin + ")"
+	}
+	if len(parts) == 0 {
+		return text + "."
+	}
+	return text + ": " + list(parts) + "."
+}
+
+func (c ListChange) lines() []string {
+	var lines []string
+	lines = append(lines, c.Added.lines("Added")...)
+	lines = append(lines, c.Retired.lines("Retired")...)
+	lines = append(lines, c.Changed.lines("Changed")...)
+	return append(lines, c.history()...)
+}
+
+func (p ListPart) lines(verb string) []string {
+	var lines []string
+	for _, a := range p.Some {
+		lines = append(lines, verb+": "+a.line())
+	}
+	if more := p.Count - len(p.Some); more > 0 {
+		lines = append(lines, verb+": "+count(more, "more address", "more addresses")+"; btcwatch watch list shows them.")
+	}
+	return lines
+}
+
+func (a ListedAddress) line() string {
+	text := named(Data{Address: a.Address, Label: a.Label})
+	for _, l := range a.Listings {
+		text += "; " + naming(l)
+	}
+	return text
+}
+
+// history says what the past of the added addresses holds. It never says that
+// there is none while some of it has not been read.
+func (c ListChange) history() []string {
+	var lines []string
+	if c.HistoricPayments > 0 {
+		text := "From before the watch: " + count(c.HistoricPayments, "payment", "payments") +
+			" at " + count(c.HistoricAddresses, "address", "addresses") + c.sums()
+		if c.HistoryProof != "" {
+			text += "; grade at least " + string(c.HistoryProof)
+		}
+		lines = append(lines, text+". They are recorded as historic and make no alerts of their own.")
+	} else if c.Added.Count > 0 && c.HistoryMissing == 0 {
+		lines = append(lines, "From before the watch: the explorers that were asked show no payments.")
+	}
+	if c.HistoryMissing > 0 {
+		lines = append(lines, "The history of "+count(c.HistoryMissing, "address", "addresses")+
+			" has not been read in full yet; it is asked for again.")
+	}
+	return lines
+}
+
+func (c ListChange) sums() string {
+	var sums []string
+	if c.HistoricReceivedSat != nil {
+		sums = append(sums, btc(*c.HistoricReceivedSat)+" in")
+	}
+	if c.HistoricSentSat != nil {
+		sums = append(sums, btc(*c.HistoricSentSat)+" out")
+	}
+	if len(sums) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(sums, ", ")
+}

@@ -1,0 +1,114 @@
+package alerts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// String gives the name that configurations and bodies use.
+func (s Severity) String() string {
+	if s < Info || s > Severe {
+		return fmt.Sprintf("severity(%d)", int(s))
+	}
+	return severityNames()[s]
+}
+
+func severityNames() []string {
+	return []string{"info", "low", "medium", "high", "severe"}
+}
+
+// ParseSeverity reads a severity by its name.
+func ParseSeverity(name string) (Severity, error) {
+	if i := slices.Index(severityNames(), name); i >= 0 {
+		return Severity(i), nil
+	}
+	return Info, fmt.Errorf("unknown severity %q: use %s", name, strings.Join(severityNames(), ", "))
+}
+
+// MarshalText gives the name.
+func (s Severity) MarshalText() ([]byte, error) {
+	if s < Info || s > Severe {
+		return nil, fmt.Errorf("no severity: %d", int(s))
+	}
+	return []byte(s.String()), nil
+}
+
+// UnmarshalText reads the name.
+func (s *Severity) UnmarshalText(text []byte) error {
+	read, err := ParseSeverity(string(text))
+	if err != nil {
+		return err
+	}
+	*s = read
+	return nil
+}
+
+// Dust is the most satoshis of incoming money that are only worth a line in
+// the daily report: whoever wants attention can send that much to anybody.
+const Dust int64 = 1000
+
+// The default rules, as a body's rules names them.
+const (
+	ruleOut   = "money-out"
+	ruleIn    = "money-in"
+	ruleDust  = "dust"
+	ruleOwn   = "own-meets-listing"
+	basisOwn  = "own"
+	basisList = "designation"
+	basisSeiz = "seizure"
+)
+
+// severity decides without configuration how severe a payment is, and which
+// default rules say so. ok is false where nothing is to be told: one of our
+// own addresses that met no listing.
+//
+// Only money that comes in can be dust. Whatever leaves, however little, was
+// signed by whoever holds the key; and an amount nobody knows is not small.
+func severity(p Payment) (worst Severity, rules []string, ok bool) {
+	if own(p.Listings) {
+		if !slices.ContainsFunc(p.Counterparties, listed) {
+			return Info, nil, false
+		}
+		return Severe, []string{ruleOwn}, true
+	}
+	if p.dust() {
+		return Info, []string{ruleDust}, true
+	}
+	worst, rules = Medium, []string{ruleIn}
+	if p.Direction != In {
+		worst, rules = High, []string{ruleOut}
+	}
+	for _, basis := range []string{basisList, basisSeiz} {
+		if p.meets(basis) {
+			worst, rules = Severe, append(rules, basis)
+		}
+	}
+	return worst, rules, true
+}
+
+func (p Payment) dust() bool {
+	return p.Direction == In && p.AmountSat != nil && *p.AmountSat <= Dust
+}
+
+// meets says whether the address or its other side is on a list of that basis.
+func (p Payment) meets(basis string) bool {
+	if hasBasis(p.Listings, basis) {
+		return true
+	}
+	return slices.ContainsFunc(p.Counterparties, func(c Counterparty) bool { return hasBasis(c.Listings, basis) })
+}
+
+func hasBasis(listings []Listing, basis string) bool {
+	return slices.ContainsFunc(listings, func(l Listing) bool { return l.Basis == basis })
+}
+
+// own says whether an address is ours and on nobody's list.
+func own(listings []Listing) bool {
+	return len(listings) > 0 && !slices.ContainsFunc(listings, func(l Listing) bool { return l.Basis != basisOwn })
+}
+
+// listed says whether the other side is on a list, and not merely ours too.
+func listed(c Counterparty) bool {
+	return len(c.Listings) > 0 && !own(c.Listings)
+}

@@ -1,0 +1,81 @@
+// Package explorer asks public block explorers about the chain: one file per
+// kind of explorer, over one shared client that keeps pace, limits and time.
+// It knows how each kind asks, pages and fails; it does not know what is
+// watched, stores nothing and believes nothing that it can recompute.
+package explorer
+
+import (
+	"context"
+	"iter"
+
+	"github.com/btcsuite/btcd/chainhash/v2"
+
+	"btcwatch/chain"
+)
+
+// Explorer is one configured explorer. What its kind cannot do is nil.
+type Explorer struct {
+	Name     string // the name in [explorers.NAME]
+	Kind     string
+	Operator string // who runs it; empty: the host name
+	URL      string // without credentials, for messages
+
+	Chain        Chain
+	Addresses    Addresses
+	Transactions Transactions
+
+	Pace *Pace
+
+	client *client
+}
+
+// Close lets go of idle connections. The explorer can still be asked.
+func (e *Explorer) Close() { e.client.http.CloseIdleConnections() }
+
+// Chain answers what the chain looks like. Nothing of it is verified.
+type Chain interface {
+	// Tip is the height of the best block the explorer shows.
+	Tip(ctx context.Context) (int32, error)
+	// BlockHash is the hash of the block at a height; ErrNotFound beyond the tip.
+	BlockHash(ctx context.Context, height int32) (chainhash.Hash, error)
+	// Block is the raw block with that hash, header first.
+	Block(ctx context.Context, hash chainhash.Hash) ([]byte, error)
+}
+
+// Addresses answers what happened at an address.
+type Addresses interface {
+	// Counters is a cheap signal: as long as it does not change, nothing has
+	// happened that this explorer would show.
+	Counters(ctx context.Context, a chain.Address) (Counters, error)
+	// History yields the confirmed transactions, newest first, page by page
+	// until the explorer has no more; it ends with the first error.
+	History(ctx context.Context, a chain.Address) iter.Seq2[[]*chain.Transaction, error]
+	// Mempool gives the unconfirmed transactions. complete is false where the
+	// explorer cuts the list off.
+	Mempool(ctx context.Context, a chain.Address) (txs []*chain.Transaction, complete bool, err error)
+}
+
+// Transactions answers about one transaction.
+type Transactions interface {
+	// Transaction gives a transaction with the outputs it spends; ErrNotFound
+	// where the explorer does not know it.
+	Transaction(ctx context.Context, id chainhash.Hash) (*chain.Transaction, error)
+	// Spends says for each output who spends it; nil for one that is unspent,
+	// as far as this explorer knows.
+	Spends(ctx context.Context, id chainhash.Hash) ([]*Spend, error)
+}
+
+// Counters are an explorer's totals for an address. They are known to drift
+// after reorganisations, so they signal change and prove nothing.
+type Counters struct {
+	Transactions int64 // confirmed, as the explorer counts
+	Unconfirmed  int64
+	Signal       string // equal signals: nothing changed
+}
+
+// Spend is the input that spends an output.
+type Spend struct {
+	TxID  chainhash.Hash
+	Input uint32
+	Place *chain.Place // nil while unconfirmed
+}

@@ -1,0 +1,179 @@
+package explorer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"time"
+)
+
+// How large an answer may be, after decompression. A block is at most 4 MB by
+// consensus (4,000,000 weight units, one a witness byte).
+const (
+	textLimit   = 64 << 10
+	jsonLimit   = 10 << 20
+	blockLimit  = 4_100_000
+	headerLimit = 64 << 10
+)
+
+const defaultTimeout = 30 * time.Second
+
+// client asks one explorer, one question at a time.
+type client struct {
+	name    string
+	base    *url.URL // without credentials and trailing slash
+	user    *url.Userinfo
+	agent   string
+	timeout time.Duration
+	http    *http.Client
+	pace    *Pace
+	busy    chan struct{} // holds one token while a request is in flight
+}
+
+// question is one request: in words for messages, and as a path (escaped,
+// beginning with a slash) after the base address.
+type question struct {
+	words  string
+	path   string
+	limit  int64 // bytes of the answer
+	absent bool  // a 404 can mean that what was asked for does not exist
+}
+
+func newClient(s Settings) (*client, error) {
+	base, user, err := readURL(s.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNumbers(s); err != nil {
+		return nil, err
+	}
+	transport, err := newTransport(s.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{name: s.Name, base: base, user: user, agent: s.UserAgent, timeout: s.Timeout,
+		pace: newPace(s.RequestsPerSecond), busy: make(chan struct{}, 1)}
+	if c.agent == "" {
+		c.agent = userAgent()
+	}
+	if c.timeout == 0 {
+		c.timeout = defaultTimeout
+	}
+	// No Jar: cookies would let an explorer follow one watcher through the
+	// changing addresses of a proxy.
+	c.http = &http.Client{Transport: transport, CheckRedirect: refuseRedirect}
+	return c, nil
+}
+
+// refuseRedirect hands the redirect itself back, to be refused as an answer: a
+// watched address must not go to a host nobody configured.
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func userAgent() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return "btcwatch/" + info.Main.Version
+	}
+	return "btcwatch"
+}
+
+// ask sends a question and reads its answer; whatever goes wrong comes back as
+// an *Error of its kind, counted, or as the end of ctx.
+func ask[T any](ctx context.Context, c *client, q question, read func(body []byte) (T, error)) (T, error) {
+	var none T
+	body, err := c.fetch(ctx, q)
+	if err != nil {
+		return none, c.about(q, err)
+	}
+	answer, err := read(body)
+	if err != nil {
+		return none, c.about(q, c.count(err))
+	}
+	c.pace.succeeded()
+	return answer, nil
+}
+
+// about adds to an error who was asked what.
+func (c *client) about(q question, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("fetch %s from %s: %w", q.words, c.name, err)
+	}
+	e.Explorer, e.Question = c.name, q.words
+	return e
+}
+
+// count counts an error of a question that was sent, and gives it back.
+func (c *client) count(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		c.pace.succeeded()
+	} else {
+		c.pace.failed(err)
+	}
+	return err
+}
+
+// fetch waits for its turn and gives the body of the answer.
+func (c *client) fetch(ctx context.Context, q question) ([]byte, error) {
+	select {
+	case c.busy <- struct{}{}:
+		defer func() { <-c.busy }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if left := c.pace.paused(); left > 0 {
+		return nil, &Error{Kind: ErrRateLimited, RetryAfter: left, Detail: "not asked: it wants to be left alone"}
+	}
+	if err := c.pace.wait(ctx); err != nil {
+		return nil, err
+	}
+	c.pace.sent()
+	body, err := c.exchange(ctx, q)
+	if err != nil {
+		return nil, c.count(err)
+	}
+	return body, nil
+}
+
+// exchange is one request and its whole answer, within the timeout.
+func (c *client) exchange(ctx context.Context, q question) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(limited, http.MethodGet, c.base.String()+q.path, nil)
+	if err != nil {
+		return nil, &Error{Kind: ErrRefused, Detail: "the question makes no valid request"}
+	}
+	req.Header.Set("User-Agent", c.agent)
+	if c.user != nil {
+		password, _ := c.user.Password()
+		req.SetBasicAuth(c.user.Username(), password)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.broken(ctx, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, c.unsuccessful(res, q)
+	}
+	if err := checkHeader(res.Header); err != nil {
+		return nil, err
+	}
+	return c.body(ctx, res, q.limit)
+}
+
+// body reads the answer, which the transport has already decompressed and
+// whose announced length it checks.
+func (c *client) body(ctx context.Context, res *http.Response, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	if err != nil {
+		return nil, c.broken(ctx, err)
+	}
+	if int64(len(body)) > limit {
+		return nil, malformed("the answer is larger than %d bytes", limit)
+	}
+	return body, nil
+}

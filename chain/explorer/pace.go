@@ -1,0 +1,168 @@
+package explorer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// How long an explorer is left alone that says "too many requests": as long
+// as it asks, up to longestPause; where it does not say, doubling from
+// firstPause to lastPause.
+const (
+	longestPause = time.Hour
+	firstPause   = 5 * time.Second
+	lastPause    = 15 * time.Minute
+	pauseJitter  = 0.2 // of a pause of our own choosing, so that restarts do not march in step
+)
+
+// Pace is how often one explorer is asked, and how that goes. Its methods are
+// safe for concurrent use.
+type Pace struct {
+	now    func() time.Time
+	sleep  func(context.Context, time.Duration) error
+	chance func() float64 // in [0, 1)
+
+	limiter *rate.Limiter // nil: no pace of our own
+
+	mu          sync.Mutex
+	requests    int64
+	failures    map[string]int64
+	lastSuccess time.Time
+	pausedUntil time.Time
+	strikes     int // refusals for speed since the last success
+}
+
+func newPace(perSecond float64) *Pace {
+	p := &Pace{now: time.Now, sleep: sleep, chance: rand.Float64, failures: map[string]int64{}}
+	if perSecond > 0 {
+		p.limiter = rate.NewLimiter(rate.Limit(perSecond), 1)
+	}
+	return p
+}
+
+// Interval is the time between two requests; 0 where there is no pace.
+func (p *Pace) Interval() time.Duration {
+	if p.limiter == nil {
+		return 0
+	}
+	return time.Duration(float64(time.Second) / float64(p.limiter.Limit()))
+}
+
+// Requests is how many requests were sent.
+func (p *Pace) Requests() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.requests
+}
+
+// Failures counts the requests that got no usable answer, under the names of
+// their kinds. Being told properly that something does not exist is no failure.
+func (p *Pace) Failures() map[string]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.failures)
+}
+
+// LastSuccess is when the last usable answer came, in UTC; zero: never.
+func (p *Pace) LastSuccess() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lastSuccess
+}
+
+// PausedUntil is when the explorer may be asked again, in UTC; zero: now.
+func (p *Pace) PausedUntil() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.pausedUntil.After(p.now()) {
+		return time.Time{}
+	}
+	return p.pausedUntil
+}
+
+// wait waits for the turn of the next request.
+func (p *Pace) wait(ctx context.Context) error {
+	if p.limiter == nil {
+		return ctx.Err()
+	}
+	turn := p.limiter.ReserveN(p.now(), 1)
+	if err := p.sleep(ctx, turn.DelayFrom(p.now())); err != nil {
+		turn.CancelAt(p.now())
+		return err
+	}
+	return nil
+}
+
+// paused says how long the explorer is still to be left alone.
+func (p *Pace) paused() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, p.pausedUntil.Sub(p.now()))
+}
+
+// pause leaves the explorer alone for as long as it asked, or for a time of
+// our own choosing where asked is 0, and says for how long.
+func (p *Pace) pause(asked time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pause := min(asked, longestPause)
+	if asked <= 0 {
+		pause = p.chosenPause()
+	}
+	p.strikes++
+	p.pausedUntil = p.now().Add(pause).UTC()
+	return pause
+}
+
+func (p *Pace) chosenPause() time.Duration {
+	pause := firstPause
+	for range p.strikes {
+		pause = min(2*pause, lastPause)
+	}
+	return min(lastPause, pause+time.Duration(pauseJitter*p.chance()*float64(pause)))
+}
+
+func (p *Pace) sent() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests++
+}
+
+func (p *Pace) succeeded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.strikes = 0
+	p.lastSuccess = p.now().UTC()
+}
+
+// failed counts what went wrong. The caller's giving up is not the explorer's
+// failure.
+func (p *Pace) failed(err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failures[e.Kind.Error()]++
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

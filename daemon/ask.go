@@ -1,0 +1,361 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"btcwatch/chain"
+	"btcwatch/chain/explorer"
+	"btcwatch/sql"
+)
+
+// asker asks explorers about addresses, for what blocks cannot give: history
+// from before the watch, and the mempool. The addresses of a round are shared
+// among the explorers, each at its own pace; what one fails to answer another
+// is asked.
+type asker struct {
+	store     *sql.Store
+	writer    *sql.Writer
+	explorers []*explorer.Explorer
+	health    *health
+	hold      *hold
+	beat      func()
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+// errDatabase marks failures to record, which no other explorer can mend.
+var errDatabase = errors.New("record answers")
+
+// question is what one explorer is asked about one address.
+type question func(ctx context.Context, e *explorer.Explorer, q *sql.Question) error
+
+// mempoolRound asks about every address whose history is known: whether
+// anything has changed, and if so what.
+func (a *asker) mempoolRound(ctx context.Context) error {
+	return a.round(ctx, func(q *sql.Question) bool { return q.Known }, a.news)
+}
+
+// historyRound reads every history again in full, whatever the counters say.
+func (a *asker) historyRound(ctx context.Context) error {
+	return a.round(ctx, func(q *sql.Question) bool { return q.Joined != nil }, a.history)
+}
+
+// fillRound reads the history of addresses that have joined the watch and were
+// never read to the end. It gives how many there were.
+func (a *asker) fillRound(ctx context.Context) (int, error) {
+	count := 0
+	err := a.round(ctx, func(q *sql.Question) bool {
+		if q.Known || q.Joined == nil {
+			return false
+		}
+		count++
+		return true
+	}, a.history)
+	return count, err
+}
+
+// round puts a question about every address that the choice takes.
+func (a *asker) round(ctx context.Context, choose func(*sql.Question) bool, ask question) error {
+	all, err := a.store.Questions(ctx)
+	if err != nil {
+		return err
+	}
+	list := newAgenda()
+	for _, q := range all {
+		if choose(q) {
+			list.open = append(list.open, &item{Question: q, tried: map[string]bool{}})
+		}
+	}
+	if len(list.open) == 0 {
+		return nil
+	}
+	return a.share(ctx, list, ask)
+}
+
+func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
+	count := len(list.open)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, e := range a.explorers {
+		if e.Addresses != nil {
+			group.Go(func() error { return a.work(ctx, e, list, ask) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if left := list.left(); len(left) > 0 {
+		return fmt.Errorf("%d of %d addresses got no answer: %w", len(left), count, left[0].err)
+	}
+	return nil
+}
+
+// work lets one explorer answer about addresses until none is left that it was
+// not asked about, or until it fails by itself.
+func (a *asker) work(ctx context.Context, e *explorer.Explorer, list *agenda, ask question) error {
+	for ctx.Err() == nil {
+		i := list.take(e.Name)
+		if i == nil {
+			return nil
+		}
+		err := ask(ctx, e, i.Question)
+		a.beat()
+		list.giveBack(i, err)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, errDatabase) || ctx.Err() != nil {
+			return err
+		}
+		a.health.note(e.Name, forMempool, err)
+		if err := a.failed(ctx, e, i, err); err != nil {
+			return err
+		}
+		if !aboutAddress(err) {
+			return nil // the others go on
+		}
+	}
+	return ctx.Err()
+}
+
+// aboutAddress says whether an explorer may well answer about another address.
+func aboutAddress(err error) bool {
+	return errors.Is(err, explorer.ErrRefused) || errors.Is(err, explorer.ErrMalformed) || errors.Is(err, explorer.ErrLying)
+}
+
+func (a *asker) failed(ctx context.Context, e *explorer.Explorer, i *item, err error) error {
+	a.log.Warn("question failed", "explorer", e.Name, "error", err)
+	a.health.failedOver(e.Name)
+	if !aboutAddress(err) || i.Asked[e.Name].Failed {
+		return nil
+	}
+	if err := a.store.SaveAskFailed(ctx, i.Script, e.Name, words(err)); err != nil {
+		return fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	return nil
+}
+
+// news asks whether an explorer's counters for an address have changed. If so
+// it reads the mempool and the newest history, and all of it where the newest
+// pages do not explain the counters.
+func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
+	counters, err := e.Addresses.Counters(ctx, q.Address)
+	if err != nil {
+		return err
+	}
+	a.health.note(e.Name, forMempool, nil)
+	before := q.Asked[e.Name]
+	if counters.Signal == before.Signal && !before.Failed {
+		return nil
+	}
+	if err := a.mempool(ctx, e, q); err != nil {
+		return err
+	}
+	held, err := a.newest(ctx, e, q, counters)
+	if err != nil || held > 0 {
+		return err // what is held back is asked for again
+	}
+	return a.saveAsked(ctx, e, q, counters.Signal)
+}
+
+func (a *asker) saveAsked(ctx context.Context, e *explorer.Explorer, q *sql.Question, signal string) error {
+	if err := a.store.SaveAsked(ctx, q.Script, e.Name, signal); err != nil {
+		return fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	return nil
+}
+
+func (a *asker) mempool(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
+	txs, complete, err := e.Addresses.Mempool(ctx, q.Address)
+	if err != nil {
+		return err
+	}
+	if !complete {
+		a.log.Warn("mempool list cut off by the explorer", "explorer", e.Name, "transactions", len(txs))
+	}
+	_, _, err = a.record(ctx, e, txs)
+	return err
+}
+
+// newest reads history until a page holds nothing new and as many transactions
+// were met or are on record as the explorer counts; else to the end.
+func (a *asker) newest(ctx context.Context, e *explorer.Explorer, q *sql.Question, counters explorer.Counters) (held int, err error) {
+	for page, err := range e.Addresses.History(ctx, q.Address) {
+		if err != nil {
+			return held, err
+		}
+		a.beat()
+		news, kept, err := a.record(ctx, e, page)
+		held += kept
+		if err != nil {
+			return held, err
+		}
+		if news > 0 {
+			continue
+		}
+		count, err := a.store.Confirmed(ctx, q.Script)
+		if err != nil {
+			return held, fmt.Errorf("%w: %w", errDatabase, err)
+		}
+		if count+int64(held) == counters.Transactions {
+			return held, nil
+		}
+	}
+	return held, nil
+}
+
+// batch is how many transactions of a history are recorded in one commit.
+const batch = 500
+
+// history reads the whole history of an address, and its mempool, and notes
+// that it did.
+func (a *asker) history(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
+	counters, err := e.Addresses.Counters(ctx, q.Address)
+	if err != nil {
+		return err
+	}
+	a.health.note(e.Name, forMempool, nil)
+	progress := progress{log: a.log, now: a.now, last: a.now(), total: counters.Transactions, explorer: e.Name, label: q.Address.Text}
+	var waiting []*chain.Transaction
+	held := 0
+	for page, err := range e.Addresses.History(ctx, q.Address) {
+		if err != nil {
+			return err
+		}
+		a.beat()
+		if waiting = append(waiting, page...); len(waiting) < batch {
+			continue
+		}
+		_, kept, err := a.record(ctx, e, waiting)
+		if err != nil {
+			return err
+		}
+		held += kept
+		progress.read(len(waiting))
+		waiting = nil
+	}
+	_, kept, err := a.record(ctx, e, waiting)
+	if err != nil {
+		return err
+	}
+	if err := a.mempool(ctx, e, q); err != nil {
+		return err
+	}
+	if err := a.writer.HistoryRead(ctx, q, e.Name); err != nil {
+		return fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	if !q.Known {
+		a.log.Info("history read", "explorer", e.Name, "address", q.Address.Text, "transactions", counters.Transactions)
+	}
+	if held+kept > 0 {
+		return nil // the next round reads what is held back
+	}
+	return a.saveAsked(ctx, e, q, counters.Signal)
+}
+
+// record records what an explorer says of transactions, but for what is held
+// back for the follower.
+func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.Transaction) (news, held int, err error) {
+	if len(txs) == 0 {
+		return 0, 0, nil
+	}
+	rest, held, err := a.hold.back(ctx, txs)
+	if err != nil {
+		return 0, held, fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	news, err = a.writer.Record(ctx, e.Name, rest)
+	if err != nil {
+		return 0, held, fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	a.beat()
+	if news > 0 {
+		a.log.Info("transactions recorded", "explorer", e.Name, "transactions", news)
+	}
+	return news, held, nil
+}
+
+// progress tells, every few seconds, how far a long history is read.
+type progress struct {
+	log             *slog.Logger
+	now             func() time.Time
+	last            time.Time
+	done            int
+	total           int64
+	explorer, label string
+}
+
+func (p *progress) read(count int) {
+	p.done += count
+	if p.now().Sub(p.last) < 2*time.Second {
+		return
+	}
+	p.last = p.now()
+	p.log.Info("reading history", "explorer", p.explorer, "address", p.label, "read", p.done, "of", p.total)
+}
+
+// agenda is the list of addresses of one round. An address that one explorer
+// failed to answer about comes back for the others.
+type agenda struct {
+	mu   sync.Mutex
+	back *sync.Cond // an address came back, or was answered
+	open []*item
+	lent int
+}
+
+func newAgenda() *agenda {
+	l := &agenda{}
+	l.back = sync.NewCond(&l.mu)
+	return l
+}
+
+// item is one address on the agenda.
+type item struct {
+	*sql.Question
+	tried map[string]bool
+	err   error
+}
+
+// take gives the next address that an explorer was not asked about yet; nil
+// when none is left for it and none can come back.
+func (l *agenda) take(explorer string) *item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		for n, i := range l.open {
+			if !i.tried[explorer] {
+				i.tried[explorer] = true
+				l.open = append(l.open[:n:n], l.open[n+1:]...)
+				l.lent++
+				return i
+			}
+		}
+		if l.lent == 0 {
+			return nil
+		}
+		l.back.Wait()
+	}
+}
+
+// giveBack ends what take began: without an error the address is answered.
+func (l *agenda) giveBack(i *item, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lent--
+	if err != nil {
+		i.err = err
+		l.open = append(l.open, i)
+	}
+	l.back.Broadcast()
+}
+
+func (l *agenda) left() []*item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
+}

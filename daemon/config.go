@@ -1,0 +1,64 @@
+// Package daemon knows when things happen: it reads the configuration, keeps
+// the schedule, follows blocks, asks about addresses, delivers alerts and
+// watches its own health. All goroutines of the program start here.
+package daemon
+
+import (
+	"time"
+
+	"github.com/btcsuite/btcd/chaincfg/v2"
+	"github.com/btcsuite/btcd/chainhash/v2"
+
+	"btcwatch/alerts"
+	"btcwatch/chain/explorer"
+	"btcwatch/watchlist"
+)
+
+// Config is the whole configuration, checked, with defaults filled in.
+type Config struct {
+	File        string // where it was read from
+	Network     *chaincfg.Params
+	DataDir     string         // absolute
+	Zone        *time.Location // of the schedule, and the second clock in messages
+	DatabaseURL string         // empty: a private Postgres in DataDir
+	Schedule    Schedule
+	Start       Start
+	Explorers   []explorer.Settings // in the order of the file
+	Watch       []watchlist.Listing // in the order of the file
+	Alerts      AlertSettings
+	Channels    []alerts.Settings // in the order of the file
+	Health      HealthSettings
+
+	lines map[string]int
+}
+
+// Line is where a table or key is in the file, such as "channels.mail" or
+// "schedule.blocks"; 0 where the file does not have it.
+func (c *Config) Line(key string) int { return c.lines[key] }
+
+// Schedule holds cron expressions or "@every 30s"; empty means never.
+type Schedule struct {
+	Blocks  string
+	Mempool string
+	History string
+	Report  string
+}
+
+// Start says which block is the first that is covered.
+type Start struct {
+	Tip    bool
+	Height int32
+	Hash   *chainhash.Hash // set for height:hash, which the operator vouches for
+}
+
+// AlertSettings is the [alerts] table.
+type AlertSettings struct {
+	Confirmations []int32 // depths, ascending; the first is told, the rest go to the report
+	Burst         int
+}
+
+// HealthSettings is the [health] table.
+type HealthSettings struct {
+	FailingAfter time.Duration // an explorer without a good answer for so long is failing
+	BlindAfter   time.Duration // no explorer with a good answer for so long: blind
+}

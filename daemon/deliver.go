@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"btcwatch/alerts"
+	"btcwatch/sql"
+)
+
+// deliverer carries waiting alerts to one channel. Each channel has its own,
+// so that one that fails or hangs never holds up another.
+type deliverer struct {
+	name    string
+	channel alerts.Channel
+	store   *sql.Store
+	writer  *sql.Writer // nil while standing by
+	zone    *time.Location
+	wake    <-chan struct{}
+	log     *slog.Logger
+	pulse   *pulse
+
+	failing bool // an episode of dead deliveries is open
+}
+
+// Times of a delivery. The lease outlasts the try, so that a slow receiver is
+// not tried twice at once; a daemon that dies holds a claim no longer than it.
+const (
+	longestTry = 45 * time.Second
+	lease      = 90 * time.Second
+	look       = 5 * time.Second // how often the database is asked what waits, besides being told
+)
+
+// run delivers until the context ends.
+func (d *deliverer) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		d.pulse.begin(d.job())
+		sent, err := d.deliverDue(ctx)
+		d.pulse.end(d.job(), time.Time{})
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			d.log.Error("deliveries interrupted", "channel", d.name, "error", err)
+		}
+		if !sent || err != nil {
+			d.wait(ctx)
+		}
+	}
+	return nil
+}
+
+func (d *deliverer) job() string { return "deliver " + d.name }
+
+func (d *deliverer) wait(ctx context.Context) {
+	pause := look
+	if due, waiting, err := d.store.NextDelivery(ctx, d.name); err == nil && waiting {
+		pause = min(pause, max(due, 50*time.Millisecond))
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-d.wake:
+	case <-timer.C:
+	}
+}
+
+// deliverDue tries the oldest delivery that is due, and says whether there was
+// one. One at a time: the order is kept, and nothing is claimed that would wait
+// for others while its lease runs out.
+func (d *deliverer) deliverDue(ctx context.Context) (bool, error) {
+	claimed, err := d.store.ClaimDeliveries(ctx, d.name, 1, lease)
+	if err != nil || len(claimed) == 0 {
+		return false, err
+	}
+	// Whatever becomes of the context, the result of a try is written down.
+	finishing := context.WithoutCancel(ctx)
+	failed := d.try(ctx, claimed[0])
+	if failed != nil && ctx.Err() != nil {
+		return true, d.store.DeliveryFailed(finishing, claimed[0], "interrupted by a stop of btcwatch", 0)
+	}
+	return true, d.finish(finishing, claimed[0], failed)
+}
+
+func (d *deliverer) try(ctx context.Context, delivery sql.Delivery) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the channel panicked: %v", r)
+		}
+	}()
+	body, err := alerts.Decode(delivery.Body)
+	if err != nil {
+		return alerts.PermanentError(fmt.Errorf("read the alert back: %w", err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, longestTry)
+	defer cancel()
+	return d.channel.Send(ctx, alerts.Message{
+		ID: delivery.Alert, Body: delivery.Body, Decoded: body,
+		Attempt: delivery.Attempt, Zone: d.zone, ReplyTo: delivery.ReplyTo,
+	})
+}
+
+func (d *deliverer) finish(ctx context.Context, delivery sql.Delivery, failed error) error {
+	if failed == nil {
+		return d.delivered(ctx, delivery)
+	}
+	next, again := alerts.NextTry(delivery.Attempt)
+	if later, ok := alerts.RetryAfter(failed); ok {
+		next = max(next, later)
+	}
+	reason := words(failed)
+	if (alerts.Permanent(failed) || !again) && d.writer != nil {
+		d.log.Error("delivery given up", "channel", d.name, "alert", delivery.Alert, "attempts", delivery.Attempt, "error", reason)
+		d.failing = true
+		return d.writer.DeliveryDied(ctx, delivery, reason)
+	}
+	if !again || alerts.Permanent(failed) {
+		next = time.Minute // the leader gives it up, and tells the other channels
+	}
+	d.log.Warn("delivery failed", "channel", d.name, "alert", delivery.Alert, "attempt", delivery.Attempt, "next_in", next, "error", reason)
+	return d.store.DeliveryFailed(ctx, delivery, reason, next)
+}
+
+func (d *deliverer) delivered(ctx context.Context, delivery sql.Delivery) error {
+	if err := d.store.Delivered(ctx, delivery); err != nil {
+		return err
+	}
+	if delivery.Attempt > 1 {
+		d.log.Info("delivery succeeded", "channel", d.name, "alert", delivery.Alert, "attempt", delivery.Attempt)
+	}
+	if !d.failing || d.writer == nil {
+		return nil
+	}
+	d.failing = false
+	return d.writer.EndOutage(ctx, "channel", d.name)
+}

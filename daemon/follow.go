@@ -1,0 +1,296 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"time"
+
+	"github.com/btcsuite/btcd/blockchain"
+	"github.com/btcsuite/btcd/chaincfg/v2"
+	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
+
+	"btcwatch/chain"
+	"btcwatch/chain/explorer"
+	"btcwatch/sql"
+)
+
+// deepestReorg is how far back a reorganisation is followed by itself.
+const deepestReorg = 144
+
+// follower covers the chain block by block. Any explorer may serve a block;
+// what it is worth is decided here.
+type follower struct {
+	store     *sql.Store
+	writer    *sql.Writer
+	explorers []*explorer.Explorer
+	params    *chaincfg.Params
+	start     Start
+	health    *health
+	beat      func()
+	now       func() time.Time
+	log       *slog.Logger
+
+	began time.Time // when this follower was made
+}
+
+// shown is an explorer with the height of its tip.
+type shown struct {
+	*explorer.Explorer
+	tip int32
+}
+
+// round asks for the tips and covers the blocks up to the highest that can be
+// had.
+func (f *follower) round(ctx context.Context) error {
+	seen, best := f.tips(ctx)
+	if len(seen) == 0 {
+		return errors.New("no explorer shows the tip of the chain")
+	}
+	position, err := f.store.Position(ctx)
+	if err != nil {
+		return err
+	}
+	if !position.Set {
+		if err := f.begin(ctx, seen); err != nil {
+			f.health.covered(false, err)
+			return err
+		}
+	}
+	return f.catchUp(ctx, seen, best)
+}
+
+// tips asks every explorer for the height it shows.
+func (f *follower) tips(ctx context.Context) (seen []shown, best int32) {
+	for _, e := range f.explorers {
+		if e.Chain == nil {
+			continue
+		}
+		tip, err := e.Chain.Tip(ctx)
+		f.note(e, err)
+		if err == nil {
+			f.health.sawTip(e.Name, tip)
+			seen = append(seen, shown{e, tip})
+			best = max(best, tip)
+		}
+	}
+	return seen, best
+}
+
+// note takes down how an explorer answered; each answer is a sign of life.
+func (f *follower) note(e *explorer.Explorer, err error) {
+	f.health.note(e.Name, forBlocks, err)
+	f.beat()
+}
+
+func (f *follower) catchUp(ctx context.Context, seen []shown, best int32) error {
+	first, behind := f.now(), int32(-1)
+	for ctx.Err() == nil {
+		position, err := f.store.Position(ctx)
+		if err != nil {
+			return err
+		}
+		if behind < 0 {
+			behind = best - position.Height
+		}
+		if position.Height >= best {
+			f.health.covered(true, nil)
+			f.raise(ctx, seen, position)
+			return nil
+		}
+		if err := f.next(ctx, seen, position); err != nil {
+			// A tip that nobody can back with a block does not make the watch
+			// blind while another explorer shows the position as its tip.
+			f.health.covered(anyTip(seen, position.Height), err)
+			return err
+		}
+		f.health.progressed()
+		if f.now().Sub(first) > 10*time.Second {
+			first = f.now()
+			f.log.Info("catching up", "height", position.Height+1, "tip", best, "behind", best-position.Height-1)
+		}
+	}
+	return ctx.Err()
+}
+
+func anyTip(seen []shown, height int32) bool {
+	for _, e := range seen {
+		if e.tip == height {
+			return true
+		}
+	}
+	return false
+}
+
+// next covers one block, from the first explorer that has it and tells the
+// truth; or steps back where the chain was reorganised.
+func (f *follower) next(ctx context.Context, seen []shown, position sql.Position) error {
+	var failures []error
+	for _, e := range seen {
+		if e.tip <= position.Height {
+			continue
+		}
+		if len(failures) > 0 {
+			f.health.failedOver(e.Name)
+		}
+		block, err := f.fetch(ctx, e.Explorer, position.Tip())
+		if errors.Is(err, chain.ErrUnlinked) {
+			var back bool
+			if back, err = f.reorg(ctx, e, position); back && err == nil {
+				return nil
+			}
+			if err == nil {
+				err = fmt.Errorf("%s is on a branch with less work than the chain followed", e.Name)
+			}
+		}
+		if err == nil {
+			return f.record(ctx, e.Explorer, block)
+		}
+		failures = append(failures, err)
+	}
+	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
+}
+
+// fetch gets the block after the tip from one explorer and checks it.
+func (f *follower) fetch(ctx context.Context, e *explorer.Explorer, tip chain.Tip) (*chain.Block, error) {
+	hash, err := e.Chain.BlockHash(ctx, tip.Height+1)
+	if errors.Is(err, explorer.ErrNotFound) {
+		// %v: behind its own tip it is not a good answer that there is none.
+		err = fmt.Errorf("%w: %s shows a tip above block %d and not the block: %v", explorer.ErrUnavailable, e.Name, tip.Height+1, err)
+	}
+	f.note(e, err)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := e.Chain.Block(ctx, hash)
+	f.note(e, err)
+	if err != nil {
+		return nil, err
+	}
+	block, err := chain.VerifyBlock(raw, hash, tip, f.params, f.now())
+	if errors.Is(err, chain.ErrFalseBlock) {
+		err = badAnswer(e.Name, fmt.Sprintf("block %d", tip.Height+1), err)
+		f.note(e, err)
+	}
+	return block, err
+}
+
+func (f *follower) record(ctx context.Context, e *explorer.Explorer, block *chain.Block) error {
+	unknown, err := f.writer.Unknown(ctx, block)
+	if err != nil {
+		return err
+	}
+	hits, err := f.writer.RecordBlock(ctx, block, e.Name, f.spentBy(ctx, unknown))
+	if errors.Is(err, sql.ErrNotNext) {
+		return nil // recorded already: the commit before this one went through unheard
+	}
+	if err != nil {
+		return err
+	}
+	f.beat()
+	f.log.Info("block covered", "height", block.Height, "hash", block.Hash, "explorer", e.Name,
+		"transactions", len(block.Transactions), "hits", hits)
+	return nil
+}
+
+// Bounds of what is asked about the transactions of one block before it is
+// recorded: who paid is worth knowing, but never worth a late alert.
+const (
+	mostAsked  = 25
+	longestAsk = 15 * time.Second
+)
+
+// spentBy asks which outputs transactions spend, which a block does not show.
+// Nothing depends on the answer but who the other side is.
+func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) map[chainhash.Hash][]*wire.TxOut {
+	if len(unknown) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, longestAsk)
+	defer cancel()
+	spent := map[chainhash.Hash][]*wire.TxOut{}
+	for _, tx := range unknown[:min(len(unknown), mostAsked)] {
+		for _, e := range f.explorers {
+			if e.Transactions == nil {
+				continue
+			}
+			told, err := e.Transactions.Transaction(ctx, tx.ID)
+			f.beat()
+			if err == nil {
+				spent[tx.ID] = told.Spent
+				break
+			}
+			if ctx.Err() != nil {
+				return spent
+			}
+			f.health.note(e.Name, forMempool, err)
+		}
+	}
+	return spent
+}
+
+// reorg follows an explorer to another branch, if that has more work: it finds
+// where the branch leaves the chain followed, verifies it block by block until
+// it outweighs, and only then steps back.
+func (f *follower) reorg(ctx context.Context, e shown, position sql.Position) (bool, error) {
+	fork, err := f.fork(ctx, e.Explorer, position)
+	if err != nil {
+		return false, err
+	}
+	ours, err := f.workAbove(ctx, fork.Height)
+	if err != nil {
+		return false, err
+	}
+	theirs, tip := new(big.Int), fork
+	for theirs.Cmp(ours) <= 0 {
+		if tip.Height >= e.tip {
+			return false, nil
+		}
+		block, err := f.fetch(ctx, e.Explorer, tip)
+		if err != nil {
+			return false, err
+		}
+		theirs.Add(theirs, block.Work())
+		tip = chain.Tip{Height: block.Height, Hash: block.Hash, Bits: block.Header.Bits}
+	}
+	f.log.Warn("chain reorganised", "fork", fork.Height, "depth", position.Height-fork.Height, "explorer", e.Name)
+	return true, f.writer.StepBack(ctx, fork.Height)
+}
+
+// fork finds the last covered block that an explorer's chain shares.
+func (f *follower) fork(ctx context.Context, e *explorer.Explorer, position sql.Position) (chain.Tip, error) {
+	for height := position.Height; height >= max(0, position.Height-deepestReorg); height-- {
+		ours, known, err := f.store.ChainHash(ctx, height)
+		if err != nil {
+			return chain.Tip{}, err
+		}
+		if !known {
+			break
+		}
+		theirs, err := e.Chain.BlockHash(ctx, height)
+		f.note(e, err)
+		if err != nil {
+			return chain.Tip{}, err
+		}
+		if theirs == ours {
+			return chain.Tip{Height: height, Hash: ours}, nil
+		}
+	}
+	return chain.Tip{}, fmt.Errorf("%s shows a chain that shares none of the last %d blocks covered", e.Name, deepestReorg)
+}
+
+// workAbove is the work of the covered blocks above a height.
+func (f *follower) workAbove(ctx context.Context, height int32) (*big.Int, error) {
+	headers, err := f.store.Headers(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	work := new(big.Int)
+	for _, h := range headers {
+		work.Add(work, blockchain.CalcWork(h.Bits))
+	}
+	return work, nil
+}

@@ -1,0 +1,277 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"btcwatch/alerts"
+	"btcwatch/sql"
+)
+
+// lead does the leader's work until the context ends or the lead is lost.
+func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
+	defer w.pulse.clear()
+	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels}, w.wakeAll)
+	l := &leader{watch: w, writer: writer, health: newHealth(w.config.Health, writer, w.store, w.Now, w.Log)}
+	l.hold = newHold(w.store, holdPause(w.config), w.Now)
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	jobs, err := l.schedule(ctx)
+	if err != nil {
+		return err
+	}
+	w.Notify("READY=1\nSTATUS=watching")
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { jobs.run(ctx); return ctx.Err() })
+	group.Go(func() error { return l.holdLead(ctx, lead) })
+	group.Go(func() error { return l.every(ctx, "fill", fillPause, l.fill) })
+	group.Go(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) })
+	for _, d := range w.deliverers(writer) {
+		group.Go(func() error { return d.run(ctx) })
+	}
+	return group.Wait()
+}
+
+// leader is the work of the one daemon that records.
+type leader struct {
+	*watch
+	writer *sql.Writer
+	health *health
+	hold   *hold
+}
+
+// Pauses of the leader's loops that are not on the schedule.
+const (
+	fillPause  = 2 * time.Second  // between looks for addresses without a history
+	leadPause  = 2 * time.Second  // between questions whether the lead still stands
+	listPause  = 10 * time.Minute // how long a change of the list waits for its histories before it is told
+	leadAnswer = 20 * time.Second // how long the database may take to answer that
+)
+
+// prepare brings the database in line with the configuration.
+func (l *leader) prepare(ctx context.Context) error {
+	if err := l.store.SetExplorers(ctx, l.config.Explorers); err != nil {
+		return err
+	}
+	changed, err := l.store.SyncConfig(ctx, l.config.Watch)
+	if err != nil {
+		return err
+	}
+	if changed.Import != 0 {
+		l.Log.Info("watch list changed", "added", len(changed.Added), "changed", len(changed.Changed), "retired", len(changed.Retired))
+	}
+	return l.health.load(ctx)
+}
+
+func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
+	jobs := newSchedule(l.config.Zone, l.Log, l.Now)
+	follow := l.follower()
+	s := l.config.Schedule
+	for _, job := range []struct {
+		name, expr string
+		do         func(context.Context) error
+	}{
+		{"blocks", s.Blocks, follow.round},
+		{"mempool", s.Mempool, l.asker("mempool").mempoolRound},
+		{"history", s.History, l.asker("history").historyRound},
+		{"report", s.Report, l.report},
+	} {
+		if err := l.add(ctx, jobs, job.name, job.expr, job.do); err != nil {
+			return nil, err
+		}
+	}
+	return jobs, nil
+}
+
+func (l *leader) follower() *follower {
+	return &follower{
+		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, start: l.config.Start,
+		health: l.health, beat: func() { l.pulse.beat("blocks") }, now: l.Now, log: l.Log, began: l.Now(),
+	}
+}
+
+func (l *leader) asker(job string) *asker {
+	return &asker{
+		store: l.store, writer: l.writer, explorers: l.explorers, health: l.health, hold: l.hold,
+		beat: func() { l.pulse.beat(job) }, now: l.Now, log: l.Log,
+	}
+}
+
+// holdPause is how long the follower may take to prove what an explorer says
+// is confirmed before it is recorded as reported.
+func holdPause(config *Config) time.Duration {
+	if config.Schedule.Blocks == "" {
+		return 0
+	}
+	return min(2*time.Minute, config.Health.BlindAfter)
+}
+
+// add puts a job on the schedule that notes its runs. Those that a database
+// without them never had are not overdue, but for blocks and mempool.
+func (l *leader) add(ctx context.Context, jobs *scheduler, name, expr string, do func(context.Context) error) error {
+	if expr == "" {
+		return nil
+	}
+	last, err := l.store.LastRun(ctx, name)
+	if err != nil {
+		return err
+	}
+	if name == "blocks" || name == "mempool" {
+		last = time.Time{} // at once
+	} else if last.IsZero() {
+		last = l.Now()
+		if err := l.store.SaveRun(ctx, name, last); err != nil {
+			return err
+		}
+	}
+	cadence, err := ParseSchedule(expr, l.config.Zone)
+	if err != nil {
+		return err
+	}
+	return jobs.add(name, expr, last, func(ctx context.Context) {
+		l.pulse.begin(name)
+		defer func() { l.pulse.end(name, cadence.Next(l.Now())) }()
+		if name == "history" || name == "report" {
+			if err := l.store.SaveRun(ctx, name, l.Now()); err != nil {
+				l.failed(ctx, name, err)
+				return
+			}
+		}
+		if err := do(ctx); err != nil {
+			l.failed(ctx, name, err)
+		}
+	})
+}
+
+func (l *leader) failed(ctx context.Context, job string, err error) {
+	if ctx.Err() == nil {
+		l.Log.Error("round failed", "job", job, "error", err)
+	}
+}
+
+// every does work again and again with a pause between.
+func (l *leader) every(ctx context.Context, name string, pause time.Duration, work func(context.Context) error) error {
+	for ctx.Err() == nil {
+		l.pulse.begin(name)
+		err := work(ctx)
+		l.pulse.end(name, l.Now().Add(pause))
+		if err != nil {
+			l.failed(ctx, name, err)
+		}
+		sleep(ctx, pause)
+	}
+	return ctx.Err()
+}
+
+// judgePause is how often health is judged: often enough for the shortest
+// time configured.
+func (l *leader) judgePause() time.Duration {
+	shortest := min(l.config.Health.FailingAfter, l.config.Health.BlindAfter)
+	return min(max(shortest/5, 500*time.Millisecond), 10*time.Second)
+}
+
+// fill reads the history of new addresses and tells of changes of the list.
+func (l *leader) fill(ctx context.Context) error {
+	a := l.asker("fill")
+	if l.config.Schedule.Mempool != "" || l.config.Schedule.History != "" {
+		if _, err := a.fillRound(ctx); err != nil {
+			l.failed(ctx, "fill", err)
+		}
+	}
+	_, err := l.writer.TellImports(ctx, listPause)
+	return err
+}
+
+// holdLead returns as soon as the lead is lost.
+func (l *leader) holdLead(ctx context.Context, lead *sql.Lead) error {
+	for {
+		sleep(ctx, leadPause)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		asking, cancel := context.WithTimeout(ctx, leadAnswer)
+		err := lead.Held(asking)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// report records the daily report.
+func (l *leader) report(ctx context.Context) error {
+	now := l.Now()
+	server, err := l.store.ServerVersion(ctx)
+	if err != nil {
+		return err
+	}
+	round, err := l.roundLengths(ctx)
+	if err != nil {
+		return err
+	}
+	return l.writer.TellDaily(ctx, sql.Daily{
+		Date: now.In(l.config.Zone).Format(time.DateOnly), From: now.Add(-24 * time.Hour), To: now,
+		Round: round, Versions: []string{"btcwatch " + l.Version, "PostgreSQL " + server},
+	})
+}
+
+// roundLengths says how long a mempool round really takes at each explorer's
+// pace, when nothing has changed: one question an address, shared among all.
+func (l *leader) roundLengths(ctx context.Context) (map[string]time.Duration, error) {
+	questions, err := l.store.Questions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return RoundLengths(l.config, len(questions)), nil
+}
+
+// deliverers gives one for each channel that this daemon serves. Standing by it
+// leaves what is bound to this machine to the leader.
+func (w *watch) deliverers(writer *sql.Writer) []*deliverer {
+	var all []*deliverer
+	for _, c := range w.channels {
+		if writer == nil && alerts.Local(c.settings.Kind) {
+			continue
+		}
+		all = append(all, &deliverer{
+			name: c.settings.Name, channel: c.channel, store: w.store, writer: writer, zone: w.config.Zone,
+			wake: c.wake, log: w.Log, pulse: w.pulse, failing: writer != nil,
+		})
+	}
+	return all
+}
+
+// standBy shares the deliveries until it is told to stop.
+func (w *watch) standBy(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group errgroup.Group
+	for _, d := range w.deliverers(nil) {
+		group.Go(func() error { return d.run(ctx) })
+	}
+	return func() {
+		cancel()
+		_ = group.Wait() // deliverers log their own errors
+	}
+}
+
+// RoundLengths says how long a mempool round over so many addresses takes at
+// the configured paces: the addresses are shared among the explorers, and each
+// takes what its pace allows. It is at least what the schedule says.
+func RoundLengths(config *Config, addresses int) map[string]time.Duration {
+	var total float64 // requests a second, all together
+	free := false
+	for _, e := range config.Explorers {
+		total += e.RequestsPerSecond
+		free = free || e.RequestsPerSecond == 0
+	}
+	round := map[string]time.Duration{}
+	for _, e := range config.Explorers {
+		if !free && total > 0 {
+			round[e.Name] = time.Duration(float64(addresses) / total * float64(time.Second))
+		}
+	}
+	return round
+}

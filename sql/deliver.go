@@ -1,0 +1,158 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"btcwatch/alerts"
+)
+
+// Delivery is one alert on its way to one channel, claimed for a while.
+type Delivery struct {
+	Alert   alerts.ID
+	Channel string
+	Body    []byte
+	Attempt int        // 1 for the first try
+	ReplyTo *alerts.ID // the first alert of the thread that this channel took
+	lease   int64
+}
+
+// ClaimDeliveries takes deliveries of a channel that are due, oldest alert
+// first, for the length of the lease. Another daemon passes over what is
+// claimed; what nobody finishes is due again when the lease is over.
+func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, lease time.Duration) ([]Delivery, error) {
+	found, err := s.pool.Query(ctx, `
+		WITH due AS (
+		    SELECT d.alert_id
+		    FROM btcwatch.delivery d
+		    JOIN btcwatch.alert a ON a.id = d.alert_id
+		    WHERE d.channel = $1
+		      AND d.state = 'waiting'
+		      AND d.next_at <= now()
+		      AND (d.leased_until IS NULL OR d.leased_until < now())
+		    ORDER BY a.seq
+		    LIMIT $2
+		    FOR UPDATE OF d SKIP LOCKED
+		), claimed AS (
+		    UPDATE btcwatch.delivery d
+		    SET attempts = d.attempts + 1,
+		        lease = d.lease + 1,
+		        leased_until = now() + $3::interval
+		    FROM due
+		    WHERE d.alert_id = due.alert_id
+		      AND d.channel = $1
+		    RETURNING d.alert_id, d.attempts, d.lease
+		)
+		SELECT c.alert_id, a.body, c.attempts, c.lease, (
+		           SELECT f.id
+		           FROM btcwatch.alert f
+		           JOIN btcwatch.delivery p ON p.alert_id = f.id AND p.channel = $1 AND p.state = 'delivered'
+		           WHERE f.thread = a.thread
+		             AND a.thread <> ''
+		             AND f.seq < a.seq
+		           ORDER BY f.seq
+		           LIMIT 1)
+		FROM claimed c
+		JOIN btcwatch.alert a ON a.id = c.alert_id
+		ORDER BY a.seq`, channel, most, lease)
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries of %s: %w", channel, err)
+	}
+	claimed, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (Delivery, error) {
+		d := Delivery{Channel: channel}
+		var id, reply []byte
+		err := row.Scan(&id, &d.Body, &d.Attempt, &d.lease, &reply)
+		d.Alert = alerts.ID(id)
+		if reply != nil {
+			first := alerts.ID(reply)
+			d.ReplyTo = &first
+		}
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries of %s: %w", channel, err)
+	}
+	return claimed, nil
+}
+
+// Delivered notes that the channel took the alert. A result that comes after
+// its lease was taken by somebody else changes nothing.
+func (s *Store) Delivered(ctx context.Context, d Delivery) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE btcwatch.delivery
+		SET state = 'delivered', delivered_at = now(), leased_until = NULL, last_error = NULL
+		WHERE alert_id = $1
+		  AND channel = $2
+		  AND lease = $3
+		  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease)
+	if err != nil {
+		return fmt.Errorf("note that %s took %s: %w", d.Channel, d.Alert, err)
+	}
+	return nil
+}
+
+// DeliveryFailed notes a try that failed, and when the next one is due.
+func (s *Store) DeliveryFailed(ctx context.Context, d Delivery, reason string, next time.Duration) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE btcwatch.delivery
+		SET next_at = now() + $4::interval, leased_until = NULL, last_error = $5
+		WHERE alert_id = $1
+		  AND channel = $2
+		  AND lease = $3
+		  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease, next, reason)
+	if err != nil {
+		return fmt.Errorf("note that %s did not take %s: %w", d.Channel, d.Alert, err)
+	}
+	return nil
+}
+
+// DeliveryDied gives a delivery up and tells the other channels so, in one
+// commit: one alert for an episode, which lasts until the channel takes
+// something again.
+func (w *Writer) DeliveryDied(ctx context.Context, d Delivery, reason string) error {
+	return w.commit(ctx, "dead delivery", func(c *commit) error {
+		done, err := c.tx.Exec(ctx, `
+			UPDATE btcwatch.delivery
+			SET state = 'dead', died_at = now(), leased_until = NULL, last_error = $4
+			WHERE alert_id = $1
+			  AND channel = $2
+			  AND lease = $3
+			  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease, reason)
+		if err != nil {
+			return fmt.Errorf("give up the delivery of %s to %s: %w", d.Alert, d.Channel, err)
+		}
+		if done.RowsAffected() == 0 {
+			return nil
+		}
+		c.note("dead %s %s", d.Alert, d.Channel)
+		o, isNew, err := c.openOutage(ctx, "channel", d.Channel, reason, c.at)
+		if err != nil || !isNew {
+			return err
+		}
+		dead := alerts.DeadDeliveries{
+			Network: c.network(), Channel: d.Channel, Episode: o.ID, Count: 1, Since: c.at, Reason: reason, At: c.at,
+		}
+		return c.alert(ctx, dead.Alert(c.store.key), subject{})
+	})
+}
+
+// NextDelivery is how long it is until something of the channel is due; false
+// where nothing waits.
+func (s *Store) NextDelivery(ctx context.Context, channel string) (time.Duration, bool, error) {
+	var wait *time.Duration
+	err := s.pool.QueryRow(ctx, `
+		SELECT min(greatest(next_at, coalesce(leased_until, next_at))) - now()
+		FROM btcwatch.delivery
+		WHERE channel = $1
+		  AND state = 'waiting'`, channel).Scan(&wait)
+	if err != nil {
+		return 0, false, fmt.Errorf("ask what waits for %s: %w", channel, err)
+	}
+	if wait == nil {
+		return 0, false, nil
+	}
+	return max(*wait, 0), true, nil
+}

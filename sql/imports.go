@@ -1,0 +1,149 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"btcwatch/alerts"
+	"btcwatch/watchlist"
+)
+
+// TellImports tells of the changes of the list whose addresses have their
+// history read, or that have waited for it long enough: one alert a change,
+// however many addresses and old payments it brought. It gives how many
+// changes still wait.
+func (w *Writer) TellImports(ctx context.Context, patience time.Duration) (waiting int, err error) {
+	open, err := w.untold(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, i := range open {
+		if i.Missing > 0 && w.store.now().Sub(i.At) < patience {
+			waiting++
+			continue
+		}
+		if err := w.tellImport(ctx, i); err != nil {
+			return waiting, fmt.Errorf("tell of list change %d: %w", i.ID, err)
+		}
+	}
+	return waiting, nil
+}
+
+type openImport struct {
+	ID      int64
+	Origin  string
+	At      time.Time
+	Missing int64
+}
+
+func (w *Writer) untold(ctx context.Context) ([]openImport, error) {
+	open, err := rows[openImport](ctx, w.store.pool, `
+		SELECT i.id, i.origin, i.at, (
+		           SELECT count(DISTINCT l.script_id)
+		           FROM btcwatch.listing l
+		           WHERE l.import_id = i.id
+		             AND NOT l.retired
+		             AND NOT l.confidential
+		             AND NOT EXISTS (SELECT FROM btcwatch.listing n WHERE n.supersedes = l.id)
+		             AND NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = l.script_id)) AS missing
+		FROM btcwatch.import i
+		WHERE NOT EXISTS (SELECT FROM btcwatch.import_told t WHERE t.import_id = i.id)
+		ORDER BY i.id`)
+	if err != nil {
+		return nil, fmt.Errorf("read changes of the list: %w", err)
+	}
+	return open, nil
+}
+
+func (w *Writer) tellImport(ctx context.Context, i openImport) error {
+	return w.commit(ctx, "list change", func(c *commit) error {
+		done, err := c.tx.Exec(ctx, `
+			INSERT INTO btcwatch.import_told (import_id, at)
+			VALUES ($1, $2)
+			ON CONFLICT DO NOTHING`, i.ID, c.at)
+		if err != nil || done.RowsAffected() == 0 {
+			return err
+		}
+		change := alerts.ListChange{
+			Network: c.network(), Import: i.ID, At: c.at, Origin: i.Origin,
+			HistoryProof: alerts.Reported, HistoryMissing: i.Missing,
+		}
+		if err := c.listed(ctx, i.ID, &change); err != nil {
+			return err
+		}
+		if err := c.history(ctx, i.ID, &change); err != nil {
+			return err
+		}
+		return c.alert(ctx, change.Alert(c.store.key), subject{})
+	})
+}
+
+// listed counts what a change added, changed and retired.
+func (c *commit) listed(ctx context.Context, id int64, change *alerts.ListChange) error {
+	found, err := c.tx.Query(ctx, selectListing+`
+		WHERE l.import_id = $1
+		ORDER BY l.id`, id)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(found, scanListing)
+	if err != nil {
+		return err
+	}
+	fresh, err := c.tx.Query(ctx, `
+		SELECT l.id
+		FROM btcwatch.listing l
+		LEFT JOIN btcwatch.listing b ON b.id = l.supersedes
+		WHERE l.import_id = $1
+		  AND coalesce(b.retired, true)`, id)
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(fresh, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	added := map[int64]bool{}
+	for _, id := range ids {
+		added[id] = true
+	}
+	for _, l := range all {
+		part := &change.Changed
+		switch {
+		case l.retired:
+			part = &change.Retired
+		case added[l.id]:
+			part = &change.Added
+		}
+		part.Count++
+		part.Some = append(part.Some, alerts.ListedAddress{
+			Address: l.listing.Address.Text, Label: l.listing.Label, Listings: listingsOf([]watchlist.Listing{l.listing}),
+		})
+	}
+	return nil
+}
+
+// history sums up the historic payments of the addresses that a change added.
+func (c *commit) history(ctx context.Context, id int64, change *alerts.ListChange) error {
+	var received, sent int64
+	err := c.tx.QueryRow(ctx, `
+		SELECT count(DISTINCT (u.script_id, u.tx_id)),
+		       count(DISTINCT u.script_id),
+		       coalesce(sum(m.amount) FILTER (WHERE m.direction = 0), 0)::bigint,
+		       coalesce(sum(m.amount) FILTER (WHERE m.direction = 1), 0)::bigint
+		FROM (SELECT DISTINCT script_id FROM btcwatch.listing WHERE import_id = $1 AND NOT retired) l
+		JOIN btcwatch.touch u ON u.script_id = l.script_id AND u.historic
+		JOIN btcwatch.tx_now n ON n.tx_id = u.tx_id
+		JOIN btcwatch.movement m ON m.script_id = u.script_id AND m.height = n.height AND m.tx_id = u.tx_id`, id).
+		Scan(&change.HistoricPayments, &change.HistoricAddresses, &received, &sent)
+	if err != nil {
+		return fmt.Errorf("sum up the history: %w", err)
+	}
+	if change.HistoryMissing == 0 {
+		change.HistoricReceivedSat, change.HistoricSentSat = &received, &sent
+	}
+	return nil
+}

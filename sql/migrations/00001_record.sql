@@ -1,0 +1,398 @@
+-- +goose Up
+-- The record. Facts are only ever inserted; what may be rewritten is named a
+-- projection and can be derived from the facts again. Hashes are 32 bytes in
+-- internal order, amounts satoshis, times UTC.
+
+CREATE SCHEMA IF NOT EXISTS btcwatch;
+
+-- One row: whose database this is.
+CREATE TABLE btcwatch.installation (
+    one        boolean PRIMARY KEY DEFAULT true CHECK (one),
+    network    text NOT NULL,
+    alert_key  bytea NOT NULL CHECK (octet_length(alert_key) = 32), -- makes alert ids
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Projection, one row: how far the chain is covered and who may write. Every
+-- transaction that records a fact begins by locking it.
+CREATE TABLE btcwatch.position (
+    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
+    epoch        bigint NOT NULL DEFAULT 0, -- raised by each new leader
+    height       integer,                   -- last covered block; null before the start
+    hash         bytea CHECK (octet_length(hash) = 32),
+    bits         bigint,                    -- of that block; null when it was not verified here
+    list_version bigint NOT NULL DEFAULT 0, -- raised by each change of the list
+    moved_at     timestamptz
+);
+
+-- What following began with, and on whose word.
+CREATE TABLE btcwatch.start (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    height      integer NOT NULL, -- the first block covered
+    parent_hash bytea NOT NULL CHECK (octet_length(parent_hash) = 32),
+    rests_on    text NOT NULL,
+    proves      boolean NOT NULL, -- false: nothing that follows is graded better than reported
+    at          timestamptz NOT NULL
+);
+
+-- A script is its bytes; every output and every stated previous output has one.
+CREATE TABLE btcwatch.script (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sha256  bytea NOT NULL UNIQUE CHECK (octet_length(sha256) = 32),
+    script  bytea NOT NULL,
+    address text -- null where the script has no address
+);
+CREATE INDEX script_address ON btcwatch.script USING hash (address);
+
+-- One change of the list: a reload of the configuration, a command.
+CREATE TABLE btcwatch.import (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    origin text NOT NULL, -- config, command
+    actor  text NOT NULL DEFAULT '',
+    at     timestamptz NOT NULL
+);
+
+-- That the change was told: its history is read, or was waited for long enough.
+CREATE TABLE btcwatch.import_told (
+    import_id bigint PRIMARY KEY REFERENCES btcwatch.import,
+    at        timestamptz NOT NULL
+);
+
+-- Listings are never changed: a new row supersedes the one before, and a
+-- retirement is a row too.
+CREATE TABLE btcwatch.listing (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    script_id    bigint NOT NULL REFERENCES btcwatch.script,
+    list         text NOT NULL, -- config, command, or a list's name
+    import_id    bigint NOT NULL REFERENCES btcwatch.import,
+    supersedes   bigint UNIQUE REFERENCES btcwatch.listing,
+    retired      boolean NOT NULL DEFAULT false,
+    label        text NOT NULL DEFAULT '',
+    entity       text NOT NULL DEFAULT '',
+    category     text NOT NULL DEFAULT '',
+    basis        text NOT NULL DEFAULT ''
+        CHECK (basis IN ('', 'designation', 'seizure', 'court', 'partner', 'press', 'own')),
+    confidential boolean NOT NULL DEFAULT false,
+    title        text NOT NULL DEFAULT '',
+    author       text NOT NULL DEFAULT '',
+    publisher    text NOT NULL DEFAULT '',
+    date         text NOT NULL DEFAULT '', -- as the source gives it
+    url          text NOT NULL DEFAULT '',
+    recorded_at  timestamptz NOT NULL
+);
+CREATE INDEX listing_script ON btcwatch.listing (script_id, id);
+CREATE INDEX listing_import ON btcwatch.listing (import_id);
+
+-- Where the watch of a script began: payments up to that height are historic.
+CREATE TABLE btcwatch.joined (
+    script_id bigint PRIMARY KEY REFERENCES btcwatch.script,
+    height    integer NOT NULL,
+    at        timestamptz NOT NULL
+);
+
+CREATE TABLE btcwatch.explorer (
+    id   integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE
+);
+
+-- Projection: what is known of each explorer now.
+CREATE TABLE btcwatch.explorer_now (
+    explorer_id     integer PRIMARY KEY REFERENCES btcwatch.explorer,
+    kind            text NOT NULL,
+    operator        text NOT NULL,
+    configured      boolean NOT NULL,
+    state           text NOT NULL CHECK (state IN ('ok', 'lagging', 'stale', 'failing', 'limited', 'lying')),
+    tip_height      integer,
+    last_success_at timestamptz,
+    last_error      text,
+    last_error_at   timestamptz,
+    failovers       bigint NOT NULL DEFAULT 0
+);
+
+-- A block is its hash. Only blocks verified here have a row.
+CREATE TABLE btcwatch.block (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hash     bytea NOT NULL UNIQUE CHECK (octet_length(hash) = 32),
+    height   integer NOT NULL,
+    header   bytea NOT NULL CHECK (octet_length(header) = 80),
+    time     timestamptz NOT NULL,
+    tx_count integer NOT NULL,
+    explorer_id integer REFERENCES btcwatch.explorer, -- who served it
+    recorded_at timestamptz NOT NULL
+);
+CREATE INDEX block_height ON btcwatch.block (height);
+
+-- Being on the chain is an attribute that changes.
+CREATE TABLE btcwatch.block_event (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    block_id bigint NOT NULL REFERENCES btcwatch.block,
+    on_chain boolean NOT NULL,
+    at       timestamptz NOT NULL
+);
+CREATE INDEX block_event_block ON btcwatch.block_event (block_id, id);
+
+-- Projection: the verified chain.
+CREATE TABLE btcwatch.chain_now (
+    height   integer PRIMARY KEY,
+    block_id bigint NOT NULL REFERENCES btcwatch.block
+);
+
+CREATE TABLE btcwatch.tx (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    txid        bytea NOT NULL UNIQUE CHECK (octet_length(txid) = 32),
+    raw         bytea NOT NULL, -- hashes to txid; its witness is proven only in a verified block
+    recorded_at timestamptz NOT NULL
+);
+
+-- The bytes as a verified block had them, where they differ from tx.raw
+-- (the txid does not cover the witness).
+CREATE TABLE btcwatch.tx_bytes (
+    tx_id bigint PRIMARY KEY REFERENCES btcwatch.tx,
+    raw   bytea NOT NULL
+);
+
+CREATE TABLE btcwatch.tx_input (
+    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    n         integer NOT NULL,
+    prev_txid bytea NOT NULL CHECK (octet_length(prev_txid) = 32),
+    prev_n    bigint NOT NULL, -- 4294967295 for a coinbase
+    PRIMARY KEY (tx_id, n)
+);
+CREATE INDEX tx_input_prev ON btcwatch.tx_input (prev_txid, prev_n);
+
+CREATE TABLE btcwatch.tx_output (
+    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    n         integer NOT NULL,
+    script_id bigint NOT NULL REFERENCES btcwatch.script,
+    amount    bigint NOT NULL CHECK (amount BETWEEN 0 AND 2100000000000000),
+    PRIMARY KEY (tx_id, n)
+);
+CREATE INDEX tx_output_script ON btcwatch.tx_output (script_id);
+
+-- What an explorer says of an output whose transaction is not held here. No
+-- byte proves it; tx_output wins as soon as that transaction is recorded.
+CREATE TABLE btcwatch.stated_output (
+    txid        bytea NOT NULL CHECK (octet_length(txid) = 32),
+    n           bigint NOT NULL,
+    script_id   bigint NOT NULL REFERENCES btcwatch.script,
+    amount      bigint NOT NULL CHECK (amount BETWEEN 0 AND 2100000000000000),
+    explorer_id integer REFERENCES btcwatch.explorer,
+    PRIMARY KEY (txid, n)
+);
+
+-- Where a transaction stands in a block verified here.
+CREATE TABLE btcwatch.placement (
+    block_id bigint NOT NULL REFERENCES btcwatch.block,
+    index    integer NOT NULL,
+    tx_id    bigint NOT NULL REFERENCES btcwatch.tx,
+    PRIMARY KEY (block_id, index)
+);
+CREATE INDEX placement_tx ON btcwatch.placement (tx_id);
+
+-- Who said it, and when first; once for unconfirmed and once for each block.
+CREATE TABLE btcwatch.observation (
+    tx_id       bigint NOT NULL REFERENCES btcwatch.tx,
+    explorer_id integer NOT NULL REFERENCES btcwatch.explorer,
+    block_hash  bytea NOT NULL DEFAULT '', -- empty: unconfirmed
+    at          timestamptz NOT NULL,
+    PRIMARY KEY (tx_id, explorer_id, block_hash)
+);
+
+-- The history of a transaction's states.
+CREATE TABLE btcwatch.tx_event (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tx_id      bigint NOT NULL REFERENCES btcwatch.tx,
+    turn       integer NOT NULL, -- how often it left a state before
+    state      text NOT NULL CHECK (state IN ('unconfirmed', 'confirmed', 'replaced', 'dropped')),
+    proof      text NOT NULL CHECK (proof IN ('reported', 'corroborated', 'proven')),
+    height     integer,
+    block_hash bytea,
+    block_time timestamptz,
+    at         timestamptz NOT NULL,
+    CHECK ((state = 'confirmed') = (height IS NOT NULL)),
+    CHECK ((state = 'confirmed') = (block_hash IS NOT NULL))
+);
+CREATE INDEX tx_event_tx ON btcwatch.tx_event (tx_id, id);
+
+-- Projection: the newest state of each transaction.
+CREATE TABLE btcwatch.tx_now (
+    tx_id         bigint PRIMARY KEY REFERENCES btcwatch.tx,
+    turn          integer NOT NULL,
+    state         text NOT NULL,
+    proof         text NOT NULL,
+    height        integer,
+    block_hash    bytea,
+    block_time    timestamptz,
+    fee           bigint,      -- null while a previous output is not known
+    first_seen_at timestamptz, -- first sight while unconfirmed or in a followed block; null: only found in history
+    first_seen_by integer REFERENCES btcwatch.explorer
+) WITH (fillfactor = 85);
+CREATE INDEX tx_now_height ON btcwatch.tx_now (height);
+
+-- That a transaction concerns a watched script, and since when we know.
+CREATE TABLE btcwatch.touch (
+    script_id   bigint NOT NULL REFERENCES btcwatch.script,
+    tx_id       bigint NOT NULL REFERENCES btcwatch.tx,
+    historic    boolean NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (script_id, tx_id)
+);
+CREATE INDEX touch_tx ON btcwatch.touch (tx_id);
+
+-- Confirmed credits (0) and debits (1) of watched scripts. A row counts while
+-- its transaction stands confirmed at that height.
+CREATE TABLE btcwatch.movement (
+    script_id bigint NOT NULL REFERENCES btcwatch.script,
+    height    integer NOT NULL,
+    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    direction smallint NOT NULL CHECK (direction IN (0, 1)),
+    n         integer NOT NULL,
+    amount    bigint CHECK (amount BETWEEN 0 AND 2100000000000000), -- null: not known
+    stated    boolean NOT NULL, -- a debit that rests on an explorer's word for the output it spends
+    PRIMARY KEY (script_id, height, tx_id, direction, n)
+);
+CREATE INDEX movement_tx ON btcwatch.movement (tx_id);
+
+-- Projection: the same for unconfirmed transactions.
+CREATE TABLE btcwatch.pending (
+    script_id bigint NOT NULL REFERENCES btcwatch.script,
+    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    direction smallint NOT NULL CHECK (direction IN (0, 1)),
+    n         integer NOT NULL,
+    amount    bigint CHECK (amount BETWEEN 0 AND 2100000000000000),
+    stated    boolean NOT NULL,
+    PRIMARY KEY (tx_id, script_id, direction, n)
+);
+CREATE INDEX pending_script ON btcwatch.pending (script_id);
+
+-- Projection: what the movements of a script add up to.
+CREATE TABLE btcwatch.balance (
+    script_id        bigint PRIMARY KEY REFERENCES btcwatch.script,
+    received         bigint NOT NULL DEFAULT 0,
+    sent             bigint NOT NULL DEFAULT 0,
+    pending_received bigint NOT NULL DEFAULT 0,
+    pending_sent     bigint NOT NULL DEFAULT 0,
+    tx_count         bigint NOT NULL DEFAULT 0, -- confirmed
+    unknown_debits   bigint NOT NULL DEFAULT 0, -- movements and pending ones without an amount
+    first_at         timestamptz,
+    last_at          timestamptz
+) WITH (fillfactor = 70);
+
+-- Projection: what was asked about a script, of whom, and how it went.
+CREATE TABLE btcwatch.asked (
+    script_id   bigint NOT NULL REFERENCES btcwatch.script,
+    explorer_id integer NOT NULL REFERENCES btcwatch.explorer,
+    signal      text NOT NULL DEFAULT '', -- the counters that the last complete reading began with
+    read_at     timestamptz,              -- last reading of its whole history
+    asked_at    timestamptz,              -- last good answer
+    error       text,                     -- last failure since then
+    PRIMARY KEY (script_id, explorer_id)
+) WITH (fillfactor = 70);
+
+-- Which of a script's past is known, in ranges; one row when its history was
+-- read to the end. The chain followed is one set for all (chain_now).
+CREATE TABLE btcwatch.coverage (
+    script_id   bigint NOT NULL REFERENCES btcwatch.script,
+    from_height integer NOT NULL,
+    to_height   integer NOT NULL,
+    proof       text NOT NULL,
+    explorer_id integer REFERENCES btcwatch.explorer,
+    at          timestamptz NOT NULL,
+    PRIMARY KEY (script_id, from_height, to_height, at)
+);
+
+-- What was not covered, and why.
+CREATE TABLE btcwatch.gap (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    script_id   bigint REFERENCES btcwatch.script, -- null: all
+    kind        text NOT NULL CHECK (kind IN ('blocks', 'mempool', 'schedule', 'delivery')),
+    from_height integer,
+    to_height   integer,
+    from_time   timestamptz,
+    to_time     timestamptz,
+    reason      text NOT NULL,
+    at          timestamptz NOT NULL
+);
+
+-- An outage of an explorer or of the whole watch; its row is the episode.
+CREATE TABLE btcwatch.outage (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind   text NOT NULL CHECK (kind IN ('explorer', 'blocks', 'mempool', 'channel')),
+    name   text NOT NULL DEFAULT '',
+    reason text NOT NULL,
+    since  timestamptz NOT NULL, -- last good answer before it
+    at     timestamptz NOT NULL
+);
+CREATE TABLE btcwatch.outage_end (
+    outage_id bigint PRIMARY KEY REFERENCES btcwatch.outage,
+    at        timestamptz NOT NULL
+);
+
+-- One thing to tell, once for ever, as the bytes that are sent.
+CREATE TABLE btcwatch.alert (
+    id          bytea PRIMARY KEY CHECK (octet_length(id) = 16),
+    seq         bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    type        text NOT NULL,
+    severity    text NOT NULL CHECK (severity IN ('info', 'low', 'medium', 'high', 'severe')),
+    about       text NOT NULL,
+    quiet       boolean NOT NULL, -- goes to the daily report only
+    thread      text NOT NULL DEFAULT '',
+    script_id   bigint REFERENCES btcwatch.script,
+    tx_id       bigint REFERENCES btcwatch.tx,
+    amount      bigint,
+    proof       text,
+    opened_at   timestamptz NOT NULL,
+    body        bytea NOT NULL
+);
+CREATE INDEX alert_opened ON btcwatch.alert (opened_at);
+CREATE INDEX alert_tx ON btcwatch.alert (tx_id);
+CREATE INDEX alert_thread ON btcwatch.alert (thread) WHERE thread <> '';
+
+-- A queue: one row an alert and channel, rewritten while it is worked.
+CREATE TABLE btcwatch.delivery (
+    alert_id     bytea NOT NULL REFERENCES btcwatch.alert,
+    channel      text NOT NULL,
+    state        text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
+    attempts     integer NOT NULL DEFAULT 0,
+    next_at      timestamptz NOT NULL,
+    lease        bigint NOT NULL DEFAULT 0, -- raised by each claim: a late result of an older claim is refused
+    leased_until timestamptz,
+    last_error   text,
+    delivered_at timestamptz,
+    died_at      timestamptz,
+    PRIMARY KEY (alert_id, channel)
+) WITH (fillfactor = 70);
+CREATE INDEX delivery_due ON btcwatch.delivery (channel, next_at) WHERE state = 'waiting';
+
+-- What staff did with an alert; only ever grows.
+CREATE TABLE btcwatch.staff_action (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alert_id    bytea NOT NULL REFERENCES btcwatch.alert,
+    action      text NOT NULL CHECK (action IN ('acknowledge', 'note', 'close', 'reopen')),
+    disposition text CHECK (disposition IN ('reported', 'false_positive', 'duplicate', 'no_action')),
+    note        text NOT NULL DEFAULT '',
+    actor       text NOT NULL,
+    at          timestamptz NOT NULL,
+    CHECK ((action = 'close') = (disposition IS NOT NULL))
+);
+CREATE INDEX staff_action_alert ON btcwatch.staff_action (alert_id, id);
+
+-- Projection: when each scheduled job last began; an overdue one runs at start.
+CREATE TABLE btcwatch.job_run (
+    name     text PRIMARY KEY,
+    began_at timestamptz NOT NULL
+);
+
+-- One row a commit with a digest over what it recorded; only ever grows.
+CREATE TABLE btcwatch.journal (
+    seq    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    epoch  bigint NOT NULL,
+    kind   text NOT NULL,
+    digest bytea NOT NULL CHECK (octet_length(digest) = 32),
+    at     timestamptz NOT NULL
+);
+
+INSERT INTO btcwatch.position DEFAULT VALUES;
+
+-- +goose Down
+DROP SCHEMA btcwatch CASCADE;

@@ -1,0 +1,258 @@
+package sql
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/jackc/pgx/v5"
+
+	"btcwatch/alerts"
+	"btcwatch/chain"
+)
+
+// ChainHash gives the hash of the covered block at a height, or of the block
+// that the first covered one follows; false where the covered chain has none.
+func (s *Store) ChainHash(ctx context.Context, height int32) (chainhash.Hash, bool, error) {
+	var hash []byte
+	err := s.pool.QueryRow(ctx, `
+		SELECT b.hash
+		FROM btcwatch.chain_now n
+		JOIN btcwatch.block b ON b.id = n.block_id
+		WHERE n.height = $1
+		UNION ALL
+		SELECT parent_hash
+		FROM (SELECT height, parent_hash FROM btcwatch.start ORDER BY id LIMIT 1) s
+		WHERE height = $1 + 1
+		LIMIT 1`, height).Scan(&hash)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return chainhash.Hash{}, false, nil
+	}
+	if err != nil {
+		return chainhash.Hash{}, false, fmt.Errorf("read the covered block at %d: %w", height, err)
+	}
+	return chainhash.Hash(hash), true, nil
+}
+
+// Headers gives the covered headers above a height, lowest first.
+func (s *Store) Headers(ctx context.Context, above int32) ([]wire.BlockHeader, error) {
+	found, err := s.pool.Query(ctx, `
+		SELECT b.header
+		FROM btcwatch.chain_now n
+		JOIN btcwatch.block b ON b.id = n.block_id
+		WHERE n.height > $1
+		ORDER BY n.height`, above)
+	if err != nil {
+		return nil, err
+	}
+	raws, err := pgx.CollectRows(found, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, fmt.Errorf("read the covered headers above %d: %w", above, err)
+	}
+	headers := make([]wire.BlockHeader, len(raws))
+	for i, raw := range raws {
+		if err := headers[i].Deserialize(bytes.NewReader(raw)); err != nil {
+			return nil, err
+		}
+	}
+	return headers, nil
+}
+
+// StepBack takes the blocks above a height off the chain, in one commit: they
+// stay recorded as no longer on it, their transactions are unconfirmed again,
+// and whoever was told of a confirmation is told that it no longer holds.
+func (w *Writer) StepBack(ctx context.Context, height int32) error {
+	err := w.commit(ctx, "reorg", func(c *commit) error {
+		if height >= c.position.Height {
+			return nil
+		}
+		hash, bits, err := c.coveredTip(ctx, height)
+		if err != nil {
+			return err
+		}
+		if err := c.unplace(ctx, height); err != nil {
+			return err
+		}
+		_, err = c.tx.Exec(ctx, `
+			WITH gone AS (
+			    DELETE FROM btcwatch.chain_now
+			    WHERE height > $1
+			    RETURNING block_id
+			)
+			INSERT INTO btcwatch.block_event (block_id, on_chain, at)
+			SELECT block_id, false, $2
+			FROM gone`, height, c.at)
+		if err != nil {
+			return err
+		}
+		c.note("reorg %d %s", height, hash)
+		return c.advance(ctx, chain.Tip{Height: height, Hash: hash, Bits: bits})
+	})
+	if err != nil {
+		return fmt.Errorf("step back to block %d: %w", height, err)
+	}
+	return nil
+}
+
+// coveredTip is the covered block at a height, or the start's parent below it.
+func (c *commit) coveredTip(ctx context.Context, height int32) (chainhash.Hash, uint32, error) {
+	var header []byte
+	err := c.tx.QueryRow(ctx, `
+		SELECT b.header
+		FROM btcwatch.chain_now n
+		JOIN btcwatch.block b ON b.id = n.block_id
+		WHERE n.height = $1`, height).Scan(&header)
+	if err == nil {
+		var h wire.BlockHeader
+		err := h.Deserialize(bytes.NewReader(header))
+		return h.BlockHash(), h.Bits, err
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return chainhash.Hash{}, 0, err
+	}
+	var parent []byte
+	err = c.tx.QueryRow(ctx, `
+		SELECT parent_hash
+		FROM btcwatch.start
+		WHERE height = $1
+		ORDER BY id DESC
+		LIMIT 1`, height+1).Scan(&parent)
+	if err != nil {
+		return chainhash.Hash{}, 0, fmt.Errorf("no covered block at %d: %w", height, err)
+	}
+	return chainhash.Hash(parent), 0, nil
+}
+
+// unplace makes the transactions above a height unconfirmed again.
+func (c *commit) unplace(ctx context.Context, height int32) error {
+	found, err := c.tx.Query(ctx, `
+		SELECT tx_id
+		FROM btcwatch.tx_now
+		WHERE height > $1
+		  AND state = 'confirmed'
+		ORDER BY tx_id`, height)
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(found, pgx.RowTo[int64])
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	before, err := c.sums(ctx, ids)
+	if err != nil {
+		return err
+	}
+	facts, err := c.unconfirm(ctx, ids)
+	if err != nil {
+		return err
+	}
+	if err := c.rebalance(ctx, ids, before); err != nil {
+		return err
+	}
+	for _, f := range facts {
+		if err := c.tellReorged(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *commit) unconfirm(ctx context.Context, ids []int64) ([]*fact, error) {
+	var facts []*fact
+	for _, id := range ids {
+		tx, was, err := c.stored(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		now := standing{known: true, turn: was.turn + 1, state: alerts.Unconfirmed, proof: alerts.Reported}
+		if tx.Coinbase() {
+			now.state = alerts.Dropped // it cannot stand in any other block
+		}
+		f := &fact{tx: tx, id: id, was: was, now: now, effects: c.set.match.Effects(tx)}
+		if err := c.tx.QueryRow(ctx, `
+			SELECT explorer_id
+			FROM btcwatch.observation
+			WHERE tx_id = $1
+			ORDER BY at
+			LIMIT 1`, id).Scan(&f.source); err != nil {
+			return nil, fmt.Errorf("find who reported %s: %w", tx.ID, err)
+		}
+		facts = append(facts, f)
+	}
+	if err := c.putStates(ctx, facts); err != nil {
+		return nil, err
+	}
+	return facts, c.putMovements(ctx, facts)
+}
+
+// tellReorged corrects the newest confirmation that was told of a payment;
+// where none was told there is nothing to take back.
+func (c *commit) tellReorged(ctx context.Context, f *fact) error {
+	for _, e := range f.effects {
+		var id []byte
+		var severity string
+		err := c.tx.QueryRow(ctx, `
+			SELECT id, severity
+			FROM btcwatch.alert
+			WHERE script_id = $1
+			  AND tx_id = $2
+			  AND type IN ('transaction.confirmed', 'transaction.seen')
+			  AND convert_from(body, 'UTF8')::jsonb #>> '{data,block_hash}' = $3
+			ORDER BY quiet, seq
+			LIMIT 1`, e.Script, f.id, f.was.block.String()).Scan(&id, &severity)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("find what was told of %s: %w", f.tx.ID, err)
+		}
+		p, err := c.payment(ctx, f.tx, f.id, f.now, e)
+		if err != nil {
+			return err
+		}
+		worst, err := alerts.ParseSeverity(severity)
+		if err != nil {
+			return err
+		}
+		height := f.was.height
+		p.BlockHeight, p.BlockHash, p.Corrected = &height, f.was.block.String(), &worst
+		a, ok := p.Reorged(c.store.key, alerts.ID(id))
+		if err := c.tellIf(ctx, ok, a, e.Script, f.id, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored reads a recorded transaction back, with its state.
+func (c *commit) stored(ctx context.Context, id int64) (*chain.Transaction, standing, error) {
+	var raw []byte
+	err := c.tx.QueryRow(ctx, `
+		SELECT coalesce(b.raw, t.raw)
+		FROM btcwatch.tx t
+		LEFT JOIN btcwatch.tx_bytes b ON b.tx_id = t.id
+		WHERE t.id = $1`, id).Scan(&raw)
+	if err != nil {
+		return nil, standing{}, fmt.Errorf("read a recorded transaction: %w", err)
+	}
+	msg := new(wire.MsgTx)
+	if err := msg.Deserialize(bytes.NewReader(raw)); err != nil {
+		return nil, standing{}, fmt.Errorf("read a recorded transaction: %w", err)
+	}
+	tx := &chain.Transaction{ID: msg.TxHash(), Msg: msg}
+	if tx.Spent, err = c.spent(ctx, tx); err != nil {
+		return nil, standing{}, err
+	}
+	all, err := standings(ctx, c.tx, []int64{id})
+	if err != nil {
+		return nil, standing{}, err
+	}
+	s := all[id]
+	if s.state == alerts.Confirmed {
+		tx.Place = &chain.Place{Height: s.height, Block: s.block, Time: s.time, Index: -1}
+	}
+	return tx, s, nil
+}

@@ -1,0 +1,128 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/jackc/pgx/v5"
+
+	"btcwatch/chain"
+	"btcwatch/watchlist"
+)
+
+// watchedSet is the list as it stands at one version, ready for matching.
+// Retired addresses stay in it: what happens there is recorded, and not told.
+type watchedSet struct {
+	version int64
+	match   *chain.Watched
+	scripts map[int64]*watchedScript
+}
+
+// watchedScript is one script that is or was on a list.
+type watchedScript struct {
+	address  chain.Address
+	joined   *int32
+	listings []watchlist.Listing // in force; none: retired
+}
+
+// load reads the list, the outputs known to belong to it and the explorers,
+// within the transaction that is about to use them.
+func (c *commit) load(ctx context.Context) error {
+	if err := joinAll(ctx, c.tx, c.position, c.at); err != nil {
+		return err
+	}
+	set := &watchedSet{version: c.position.ListVersion, match: chain.NewWatched(), scripts: map[int64]*watchedScript{}}
+	for _, read := range []func(context.Context, pgx.Tx, *watchedSet) error{readScripts, readListings, readHeld} {
+		if err := read(ctx, c.tx, set); err != nil {
+			return fmt.Errorf("load the watch list: %w", err)
+		}
+	}
+	if err := c.loadSources(ctx); err != nil {
+		return err
+	}
+	c.set = set
+	return nil
+}
+
+func readScripts(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
+	found, err := tx.Query(ctx, `
+		SELECT s.id, s.script, s.address, j.height
+		FROM (SELECT DISTINCT script_id FROM btcwatch.listing) l
+		JOIN btcwatch.script s ON s.id = l.script_id
+		LEFT JOIN btcwatch.joined j ON j.script_id = s.id`)
+	if err != nil {
+		return err
+	}
+	var id int64
+	var s watchedScript
+	_, err = pgx.ForEachRow(found, []any{&id, &s.address.Script, &s.address.Text, &s.joined}, func() error {
+		script := s
+		set.scripts[id] = &script
+		set.match.Watch(script.address.Script, id)
+		s = watchedScript{}
+		return nil
+	})
+	return err
+}
+
+func readListings(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
+	listings, err := currentListings(ctx, tx, `true`)
+	if err != nil {
+		return err
+	}
+	for _, l := range listings {
+		s := set.scripts[l.script]
+		s.listings = append(s.listings, l.listing)
+	}
+	return nil
+}
+
+func readHeld(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
+	found, err := tx.Query(ctx, `
+		SELECT t.txid, o.n, o.script_id, o.amount
+		FROM (SELECT DISTINCT script_id FROM btcwatch.listing) l
+		JOIN btcwatch.tx_output o ON o.script_id = l.script_id
+		JOIN btcwatch.tx t ON t.id = o.tx_id`)
+	if err != nil {
+		return err
+	}
+	var (
+		txid []byte
+		n    int32
+		held chain.Held
+	)
+	_, err = pgx.ForEachRow(found, []any{&txid, &n, &held.Script, &held.Amount}, func() error {
+		out := wire.OutPoint{Index: uint32(n)}
+		copy(out.Hash[:], txid)
+		set.match.Hold(out, held)
+		return nil
+	})
+	return err
+}
+
+func (c *commit) loadSources(ctx context.Context) error {
+	found, err := c.tx.Query(ctx, `SELECT name, id FROM btcwatch.explorer`)
+	if err != nil {
+		return err
+	}
+	var name string
+	var id int32
+	_, err = pgx.ForEachRow(found, []any{&name, &id}, func() error {
+		c.ids[name] = id
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("load the explorers: %w", err)
+	}
+	err = c.tx.QueryRow(ctx, `
+		SELECT rests_on, proves
+		FROM btcwatch.start
+		ORDER BY id DESC
+		LIMIT 1`).Scan(&c.restsOn, &c.proves)
+	if err == pgx.ErrNoRows {
+		c.restsOn, c.proves = "", false
+		return nil
+	}
+	return err
+}

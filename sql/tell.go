@@ -1,0 +1,281 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/jackc/pgx/v5"
+
+	"btcwatch/alerts"
+	"btcwatch/chain"
+	"btcwatch/watchlist"
+)
+
+// tellFacts makes the alerts of what changed: the first word about a payment,
+// and the first depth it reached. Historic payments are told in sum with the
+// change of the list that brought them; a change of grade alone is not told.
+func (c *commit) tellFacts(ctx context.Context, facts []*fact, news map[touch]bool) error {
+	for _, f := range facts {
+		moved := f.now.state != f.was.state || f.now.block != f.was.block
+		for _, e := range f.effects {
+			first := !f.was.known || news[touch{e.Script, f.id}]
+			if !moved && !first {
+				continue
+			}
+			if c.historic(e.Script, f.now) || len(c.set.scripts[e.Script].listings) == 0 {
+				continue
+			}
+			if err := c.tellPayment(ctx, f, e, first); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tellPayment tells of a payment that is new or has moved; first says that
+// nothing was told of it before.
+func (c *commit) tellPayment(ctx context.Context, f *fact, e chain.Effect, first bool) error {
+	depth := c.depth(f.now)
+	reached := slices.DeleteFunc(slices.Clone(c.tell.Confirmations), func(d int32) bool { return d > depth })
+	if len(reached) == 0 && f.now.state == alerts.Confirmed && !first {
+		return nil // it was told when it was unconfirmed, and comes again at the first depth
+	}
+	p, err := c.payment(ctx, f.tx, f.id, f.now, e)
+	if err != nil {
+		return err
+	}
+	p.Confirmations = depth
+	if len(reached) == 0 {
+		a, ok := p.Seen(c.store.key)
+		return c.tellIf(ctx, ok, a, e.Script, f.id, p)
+	}
+	for _, d := range reached {
+		a, ok := p.Confirmed(c.store.key, d, d == c.tell.Confirmations[0])
+		if err := c.tellIf(ctx, ok, a, e.Script, f.id, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// depth is how many confirmations the covered chain gives; at least one for
+// what an explorer calls confirmed.
+func (c *commit) depth(s standing) int32 {
+	if s.state != alerts.Confirmed {
+		return 0
+	}
+	return max(1, c.position.Height-s.height+1)
+}
+
+func (c *commit) tellIf(ctx context.Context, ok bool, a alerts.Alert, script, tx int64, p alerts.Payment) error {
+	if !ok {
+		return nil
+	}
+	return c.alert(ctx, a, subject{script: &script, tx: &tx, amount: p.AmountSat, proof: string(p.Proof)})
+}
+
+// payment gathers all that is known about one address in one transaction.
+func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s standing, e chain.Effect) (alerts.Payment, error) {
+	script := c.set.scripts[e.Script]
+	p := alerts.Payment{
+		Network:    chain.NetworkName(c.store.params),
+		Address:    script.address.Text,
+		Listings:   listingsOf(script.listings),
+		TxID:       tx.ID.String(),
+		Direction:  direction(e),
+		FeeSat:     tx.Fee(),
+		State:      s.state,
+		Proof:      s.proof,
+		ObservedAt: c.at,
+		OccurredAt: c.at,
+		Turn:       int(s.turn),
+		Depths:     c.tell.Confirmations,
+	}
+	if len(script.listings) > 0 {
+		newest := script.listings[len(script.listings)-1]
+		p.Label, p.Entity = newest.Label, newest.Entity
+	}
+	amount := max(e.Net(), -e.Net())
+	p.AmountSat = &amount
+	if e.Stated() {
+		p.Proof = alerts.Reported
+	}
+	if p.Proof == alerts.Proven {
+		p.RestsOn = c.restsOn
+	}
+	if s.state == alerts.Confirmed {
+		height := s.height
+		p.BlockHeight, p.BlockHash, p.OccurredAt = &height, s.block.String(), s.time
+	}
+	if err := c.context(ctx, &p, id, e.Script); err != nil {
+		return p, err
+	}
+	spent, err := c.spent(ctx, tx)
+	p.Counterparties = c.counterparties(tx, spent, e)
+	return p, err
+}
+
+// context adds what the record knows around a payment: who said it, the
+// balance after it, and since when there was activity.
+func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int64) error {
+	err := c.tx.QueryRow(ctx, `
+		SELECT ARRAY(
+		           SELECT DISTINCT e.name
+		           FROM btcwatch.observation o
+		           JOIN btcwatch.explorer e ON e.id = o.explorer_id
+		           WHERE o.tx_id = $1
+		           ORDER BY e.name),
+		       CASE WHEN b.unknown_debits = 0 AND EXISTS (SELECT FROM btcwatch.coverage v WHERE v.script_id = $2)
+		            THEN b.received - b.sent END,
+		       b.first_at
+		FROM btcwatch.balance b
+		WHERE b.script_id = $2`, tx, script).Scan(&p.ReportedBy, &p.BalanceSat, &p.FirstActivityAt)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("gather what is known of %s: %w", p.TxID, err)
+	}
+	return nil
+}
+
+// spent completes what is known of the outputs that a transaction spends, from
+// what was stated or recorded before.
+func (c *commit) spent(ctx context.Context, tx *chain.Transaction) ([]*wire.TxOut, error) {
+	spent := make([]*wire.TxOut, len(tx.Msg.TxIn))
+	copy(spent, tx.Spent)
+	if !slices.Contains(spent, nil) {
+		return spent, nil
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT i.n, s.script, coalesce(o.amount, t.amount)
+		FROM btcwatch.tx x
+		JOIN btcwatch.tx_input i ON i.tx_id = x.id
+		LEFT JOIN btcwatch.tx p ON p.txid = i.prev_txid
+		LEFT JOIN btcwatch.tx_output o ON o.tx_id = p.id AND o.n = i.prev_n
+		LEFT JOIN btcwatch.stated_output t ON t.txid = i.prev_txid AND t.n = i.prev_n
+		JOIN btcwatch.script s ON s.id = coalesce(o.script_id, t.script_id)
+		WHERE x.txid = $1`, tx.ID[:])
+	if err != nil {
+		return nil, err
+	}
+	var n int32
+	var out wire.TxOut
+	_, err = pgx.ForEachRow(found, []any{&n, &out.PkScript, &out.Value}, func() error {
+		if spent[n] == nil {
+			spent[n] = &wire.TxOut{PkScript: slices.Clone(out.PkScript), Value: out.Value}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up what %s spends: %w", tx.ID, err)
+	}
+	return spent, nil
+}
+
+// direction is where the money went, seen from the script.
+func direction(e chain.Effect) alerts.Direction {
+	switch {
+	case len(e.Debits) == 0:
+		return alerts.In
+	case len(e.Credits) > 0 && e.Alone:
+		return alerts.Within
+	case e.Net() >= 0:
+		return alerts.In
+	}
+	return alerts.Out
+}
+
+// counterparties are the other side of a payment: the owners of the inputs of
+// what came in, the outputs other than change of what went out. What each
+// brought in is known; how much of it reached the address is not, so amounts
+// are given for what went out only.
+func (c *commit) counterparties(tx *chain.Transaction, spent []*wire.TxOut, e chain.Effect) []alerts.Counterparty {
+	outputs, own := spent, c.set.scripts[e.Script].address.Script
+	if len(e.Debits) > 0 {
+		outputs = tx.Msg.TxOut
+	}
+	var all []alerts.Counterparty
+	place := map[string]int{}
+	for _, out := range outputs {
+		if out == nil || out.Value == 0 || string(out.PkScript) == string(own) {
+			continue
+		}
+		a, ok := chain.AddressOf(out.PkScript, c.store.params)
+		if !ok {
+			continue
+		}
+		i, met := place[a.Text]
+		if !met {
+			i = len(all)
+			place[a.Text] = i
+			all = append(all, alerts.Counterparty{Address: a.Text, Listings: c.listedAs(out.PkScript)})
+		}
+		if len(e.Debits) > 0 {
+			sum := out.Value
+			if all[i].AmountSat != nil {
+				sum += *all[i].AmountSat
+			}
+			all[i].AmountSat = &sum
+		}
+	}
+	return all
+}
+
+// listedAs gives the listings of a counterparty that is watched too.
+func (c *commit) listedAs(script []byte) []alerts.Listing {
+	if id, ok := c.set.match.Number(script); ok {
+		return listingsOf(c.set.scripts[id].listings)
+	}
+	return nil
+}
+
+func listingsOf(listings []watchlist.Listing) []alerts.Listing {
+	var all []alerts.Listing
+	for _, l := range listings {
+		all = append(all, alerts.Listing{
+			List: l.List, Basis: string(l.Basis), Category: l.Category, Source: l.Source.String(), URL: l.Source.URL,
+		})
+	}
+	return all
+}
+
+// subject is what an alert row points to.
+type subject struct {
+	script, tx, amount *int64
+	proof              string
+}
+
+// alert stores an alert with its waiting deliveries, unless it exists.
+func (c *commit) alert(ctx context.Context, a alerts.Alert, s subject) error {
+	var proof *string
+	if s.proof != "" {
+		proof = &s.proof
+	}
+	done, err := c.tx.Exec(ctx, `
+		INSERT INTO btcwatch.alert (id, type, severity, about, quiet, thread, script_id, tx_id, amount, proof, opened_at, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (id) DO NOTHING`,
+		a.ID[:], string(a.Type), a.Severity.String(), a.About, a.Quiet, a.Thread, s.script, s.tx, s.amount, proof, a.At, a.Body)
+	if err != nil {
+		return fmt.Errorf("record the alert %s: %w", a.ID, err)
+	}
+	if done.RowsAffected() == 0 {
+		return nil
+	}
+	c.note("alert %s", a.ID)
+	for _, channel := range c.tell.Channels {
+		if !channel.Wants(a) {
+			continue
+		}
+		c.told = true
+		_, err := c.tx.Exec(ctx, `
+			INSERT INTO btcwatch.delivery (alert_id, channel, next_at)
+			VALUES ($1, $2, $3)`, a.ID[:], channel.Name, c.at)
+		if err != nil {
+			return fmt.Errorf("queue the alert %s for %s: %w", a.ID, channel.Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+// Package watchlist knows who is watched and why: listings with their source
+// and basis, and how to read them from text. It decides nothing about alerts
+// and stores nothing.
+package watchlist
+
+import (
+	"strings"
+
+	"btcwatch/chain"
+)
+
+// Basis is the ground on which an address is listed.
+type Basis string
+
+// The grounds. The empty basis means that it is not known.
+const (
+	Unknown     Basis = ""
+	Designation Basis = "designation"
+	Seizure     Basis = "seizure"
+	Court       Basis = "court"
+	Partner     Basis = "partner"
+	Press       Basis = "press"
+	Own         Basis = "own"
+)
+
+// Bases are all grounds that a configuration may name, in the order of weight.
+func Bases() []Basis {
+	return []Basis{Designation, Seizure, Court, Partner, Press, Own, Unknown}
+}
+
+// Source is where a listing comes from. What the source does not say is empty.
+type Source struct {
+	Title     string `toml:"title" json:"title,omitempty"`
+	Author    string `toml:"author" json:"author,omitempty"`
+	Publisher string `toml:"publisher" json:"publisher,omitempty"`
+	Date      string `toml:"date" json:"date,omitempty"`
+	URL       string `toml:"url" json:"url,omitempty"`
+}
+
+// Listing is one address on one list, with the reason it is there.
+type Listing struct {
+	Address      chain.Address
+	List         string // "config" for the configuration file, "command" for watch add
+	Label        string
+	Entity       string
+	Category     string
+	Basis        Basis
+	Confidential bool // never asked about at explorers; followed by blocks only
+	Source       Source
+}
+
+// String gives the source in one line: author, title, publisher, date.
+func (s Source) String() string {
+	var parts []string
+	for _, part := range []string{s.Author, s.Title, s.Publisher, s.Date} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
