@@ -18,6 +18,7 @@ type Payment struct {
 
 	TxID          string
 	Direction     Direction
+	Spends        bool   // money of the address is spent in it, though more may come back
 	AmountSat     *int64 // absolute net effect on the address, change not counted
 	FeeSat        *int64
 	State         State

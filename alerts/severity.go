@@ -76,7 +76,7 @@ func severity(p Payment) (worst Severity, rules []string, ok bool) {
 		return Info, []string{ruleDust}, true
 	}
 	worst, rules = Medium, []string{ruleIn}
-	if p.Direction != In {
+	if p.Direction != In || p.Spends {
 		worst, rules = High, []string{ruleOut}
 	}
 	for _, basis := range []string{basisList, basisSeiz} {
@@ -88,7 +88,7 @@ func severity(p Payment) (worst Severity, rules []string, ok bool) {
 }
 
 func (p Payment) dust() bool {
-	return p.Direction == In && p.AmountSat != nil && *p.AmountSat <= Dust
+	return p.Direction == In && !p.Spends && p.AmountSat != nil && *p.AmountSat <= Dust
 }
 
 // meets says whether the address or its other side is on a list of that basis.

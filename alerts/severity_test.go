@@ -128,3 +128,14 @@ func TestChannelsWantByAboutAndSeverity(t *testing.T) {
 		}
 	}
 }
+
+// Whoever signs for an address shows that he holds its key, even where more
+// comes back to it than he spends: that is never dust.
+func TestASpendThatGainsIsNotDust(t *testing.T) {
+	p := incoming()
+	p.Listings, p.Counterparties = []Listing{{Basis: "press"}}, nil
+	p.Direction, p.AmountSat, p.Spends = In, ptr[int64](500), true
+	if worst, rules, ok := severity(p); !ok || worst != High || !slices.Equal(rules, []string{"money-out"}) {
+		t.Errorf("a spend that gains 500 satoshis: %s %v %v", worst, rules, ok)
+	}
+}

@@ -61,7 +61,7 @@ const mainnetFloor = 0x170240c3
 // follows the tip, by btcd's rules: proof of work and its bits, the link, the
 // Merkle root without duplicated siblings (CVE-2012-2459), coinbase first, no
 // 64-byte transaction (CVE-2017-12842), the height in the coinbase (BIP34), and
-// the witness commitment where an input has a witness. Scripts and signatures
+// the witness commitment where there is one or a witness asks for one. Scripts and signatures
 // are not validated. now bounds the header's time (two hours ahead).
 func VerifyBlock(raw []byte, want chainhash.Hash, tip Tip, params *chaincfg.Params, now time.Time) (*Block, error) {
 	var msg wire.MsgBlock
@@ -135,12 +135,12 @@ func checkContents(block *btcutil.Block, params *chaincfg.Params, now time.Time)
 		}
 		witness = witness || tx.HasWitness()
 	}
-	if witness {
+	if witness || height >= segwitHeight(params) {
 		if err := blockchain.ValidateWitnessCommitment(block); err != nil {
 			return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
 		}
 	}
-	if block.MsgBlock().Header.Version < 2 || height < params.BIP0034Height || height == 0 {
+	if height < params.BIP0034Height || height == 0 {
 		return nil
 	}
 	coinbase := block.Transactions()[0]
@@ -148,6 +148,19 @@ func checkContents(block *btcutil.Block, params *chaincfg.Params, now time.Time)
 		return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
 	}
 	return nil
+}
+
+// segwitHeight is the first block in which a commitment to witnesses binds, be
+// it that the block shows none: they may have been taken off. Before it some
+// miners wrote commitments that nothing checked.
+func segwitHeight(params *chaincfg.Params) int32 {
+	switch params.Net {
+	case wire.MainNet:
+		return 481824
+	case wire.TestNet3:
+		return 834624
+	}
+	return 0
 }
 
 func verified(block *btcutil.Block) *Block {

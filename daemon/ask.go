@@ -25,6 +25,7 @@ type asker struct {
 	explorers []*explorer.Explorer
 	health    *health
 	hold      *hold
+	short     *shortfall
 	beat      func()
 	now       func() time.Time
 	log       *slog.Logger
@@ -36,10 +37,10 @@ var errDatabase = errors.New("record answers")
 // question is what one explorer is asked about one address.
 type question func(ctx context.Context, e *explorer.Explorer, q *sql.Question) error
 
-// mempoolRound asks about every address whose history is known: whether
-// anything has changed, and if so what.
+// mempoolRound asks about every address whether anything has changed, and if
+// so what.
 func (a *asker) mempoolRound(ctx context.Context) error {
-	return a.round(ctx, func(q *sql.Question) bool { return q.Known }, a.news)
+	return a.round(ctx, func(q *sql.Question) bool { return q.Joined != nil }, a.news)
 }
 
 // historyRound reads every history again in full, whatever the counters say.
@@ -48,17 +49,12 @@ func (a *asker) historyRound(ctx context.Context) error {
 }
 
 // fillRound reads the history of addresses that have joined the watch and were
-// never read to the end. It gives how many there were.
-func (a *asker) fillRound(ctx context.Context) (int, error) {
-	count := 0
-	err := a.round(ctx, func(q *sql.Question) bool {
-		if q.Known || q.Joined == nil {
-			return false
-		}
-		count++
-		return true
+// never read to the end. One that no explorer gave whole is left alone for a
+// while that grows.
+func (a *asker) fillRound(ctx context.Context) error {
+	return a.round(ctx, func(q *sql.Question) bool {
+		return !q.Known && q.Joined != nil && a.short.due(q.Script, a.now())
 	}, a.history)
-	return count, err
 }
 
 // round puts a question about every address that the choice takes.
@@ -150,6 +146,9 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 		return err
 	}
 	a.health.note(e.Name, forMempool, nil)
+	if !q.Known {
+		return a.mempool(ctx, e, q) // its history is another job's
+	}
 	before := q.Asked[e.Name]
 	if counters.Signal == before.Signal && !before.Failed {
 		return nil
@@ -216,33 +215,28 @@ const batch = 500
 // history reads the whole history of an address, and its mempool, and notes
 // that it did.
 func (a *asker) history(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
+	err := a.wholeHistory(ctx, e, q)
+	if err != nil {
+		a.short.failed(q.Script, a.now())
+	}
+	return err
+}
+
+func (a *asker) wholeHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
 	counters, err := e.Addresses.Counters(ctx, q.Address)
 	if err != nil {
 		return err
 	}
 	a.health.note(e.Name, forMempool, nil)
-	progress := progress{log: a.log, now: a.now, last: a.now(), total: counters.Transactions, explorer: e.Name, label: q.Address.Text}
-	var waiting []*chain.Transaction
-	held := 0
-	for page, err := range e.Addresses.History(ctx, q.Address) {
-		if err != nil {
-			return err
-		}
-		a.beat()
-		if waiting = append(waiting, page...); len(waiting) < batch {
-			continue
-		}
-		_, kept, err := a.record(ctx, e, waiting)
-		if err != nil {
-			return err
-		}
-		held += kept
-		progress.read(len(waiting))
-		waiting = nil
-	}
-	_, kept, err := a.record(ctx, e, waiting)
+	read, held, err := a.readHistory(ctx, e, q, counters.Transactions)
 	if err != nil {
 		return err
+	}
+	if read < counters.Transactions && !a.short.accept(q.Script, read) {
+		return fmt.Errorf("%w: %s shows %d of the %d transactions that it counts", explorer.ErrUnavailable, e.Name, read, counters.Transactions)
+	}
+	if read < counters.Transactions {
+		a.log.Warn("history shorter than counted, twice the same", "explorer", e.Name, "address", q.Address.Text, "read", read, "counted", counters.Transactions)
 	}
 	if err := a.mempool(ctx, e, q); err != nil {
 		return err
@@ -253,10 +247,61 @@ func (a *asker) history(ctx context.Context, e *explorer.Explorer, q *sql.Questi
 	if !q.Known {
 		a.log.Info("history read", "explorer", e.Name, "address", q.Address.Text, "transactions", counters.Transactions)
 	}
-	if held+kept > 0 {
+	if held > 0 {
 		return nil // the next round reads what is held back
 	}
 	return a.saveAsked(ctx, e, q, counters.Signal)
+}
+
+// readHistory reads all pages and records them in batches: while one batch is
+// recorded the next is fetched, and no more than two are in memory.
+func (a *asker) readHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question, total int64) (read int64, held int, err error) {
+	batches := make(chan []*chain.Transaction)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(batches)
+		return a.fetchHistory(ctx, e, q, batches)
+	})
+	group.Go(func() error {
+		progress := progress{log: a.log, now: a.now, last: a.now(), total: total, explorer: e.Name, address: q.Address.Text}
+		for txs := range batches {
+			_, kept, err := a.record(ctx, e, txs)
+			if err != nil {
+				return err
+			}
+			read, held = read+int64(len(txs)), held+kept
+			progress.read(len(txs))
+		}
+		return nil
+	})
+	err = group.Wait()
+	return read, held, err
+}
+
+func (a *asker) fetchHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question, batches chan<- []*chain.Transaction) error {
+	send := func(txs []*chain.Transaction) error {
+		select {
+		case batches <- txs:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	var waiting []*chain.Transaction
+	for page, err := range e.Addresses.History(ctx, q.Address) {
+		if err != nil {
+			return err
+		}
+		a.beat()
+		if waiting = append(waiting, page...); len(waiting) < batch {
+			continue
+		}
+		if err := send(waiting); err != nil {
+			return err
+		}
+		waiting = nil
+	}
+	return send(waiting)
 }
 
 // record records what an explorer says of transactions, but for what is held
@@ -269,25 +314,31 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 	if err != nil {
 		return 0, held, fmt.Errorf("%w: %w", errDatabase, err)
 	}
-	news, err = a.writer.Record(ctx, e.Name, rest)
+	recorded, err := a.writer.Record(ctx, e.Name, rest)
 	if err != nil {
 		return 0, held, fmt.Errorf("%w: %w", errDatabase, err)
 	}
 	a.beat()
-	if news > 0 {
-		a.log.Info("transactions recorded", "explorer", e.Name, "transactions", news)
+	if recorded.News > 0 {
+		a.log.Info("transactions recorded", "explorer", e.Name, "transactions", recorded.News)
 	}
-	return news, held, nil
+	switch {
+	case recorded.Invented > 0:
+		err = fmt.Errorf("%w: %s shows %d transactions in blocks that do not hold them", explorer.ErrLying, e.Name, recorded.Invented)
+	case recorded.Astray > 0:
+		err = fmt.Errorf("%w: %s shows %d transactions in blocks that are not on the chain followed", explorer.ErrUnavailable, e.Name, recorded.Astray)
+	}
+	return recorded.News, held, err
 }
 
 // progress tells, every few seconds, how far a long history is read.
 type progress struct {
-	log             *slog.Logger
-	now             func() time.Time
-	last            time.Time
-	done            int
-	total           int64
-	explorer, label string
+	log               *slog.Logger
+	now               func() time.Time
+	last              time.Time
+	done              int
+	total             int64
+	explorer, address string
 }
 
 func (p *progress) read(count int) {
@@ -296,7 +347,7 @@ func (p *progress) read(count int) {
 		return
 	}
 	p.last = p.now()
-	p.log.Info("reading history", "explorer", p.explorer, "address", p.label, "read", p.done, "of", p.total)
+	p.log.Info("reading history", "explorer", p.explorer, "address", p.address, "read", p.done, "of", p.total)
 }
 
 // agenda is the list of addresses of one round. An address that one explorer

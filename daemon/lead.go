@@ -15,6 +15,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	defer w.pulse.clear()
 	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels}, w.wakeAll)
 	l := &leader{watch: w, writer: writer, health: newHealth(w.config.Health, writer, w.store, w.Now, w.Log)}
+	l.short = newShortfall()
 	l.hold = newHold(w.store, holdPause(w.config), w.Now)
 	if err := l.prepare(ctx); err != nil {
 		return err
@@ -41,6 +42,7 @@ type leader struct {
 	writer *sql.Writer
 	health *health
 	hold   *hold
+	short  *shortfall
 }
 
 // Pauses of the leader's loops that are not on the schedule.
@@ -95,7 +97,7 @@ func (l *leader) follower() *follower {
 
 func (l *leader) asker(job string) *asker {
 	return &asker{
-		store: l.store, writer: l.writer, explorers: l.explorers, health: l.health, hold: l.hold,
+		store: l.store, writer: l.writer, explorers: l.explorers, health: l.health, hold: l.hold, short: l.short,
 		beat: func() { l.pulse.beat(job) }, now: l.Now, log: l.Log,
 	}
 }
@@ -177,7 +179,7 @@ func (l *leader) judgePause() time.Duration {
 func (l *leader) fill(ctx context.Context) error {
 	a := l.asker("fill")
 	if l.config.Schedule.Mempool != "" || l.config.Schedule.History != "" {
-		if _, err := a.fillRound(ctx); err != nil {
+		if err := a.fillRound(ctx); err != nil {
 			l.failed(ctx, "fill", err)
 		}
 	}

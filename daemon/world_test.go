@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/pelletier/go-toml/v2"
@@ -29,36 +29,37 @@ import (
 // world is a whole installation under test: a chain that the test makes, two
 // explorers over it, a database of its own, and a daemon.
 type world struct {
-	t       *testing.T
-	servers []*chaintest.Esplora
-	config  *Config
-	file    string // what the file channel wrote
-	db      *pgx.Conn
+	t        *testing.T
+	servers  []*chaintest.Esplora
+	config   *Config
+	channels []channelOrder // the channels of config, as a child is told of them
+	file     string         // what the file channel wrote
+	db       *pgx.Conn
 
-	reload chan struct{}
-	next   *Config // what a reload reads
-	stop   func()
-	log    *syncBuffer
+	reload  chan struct{}
+	next    *Config // what a reload reads; nil: it fails
+	version string
+	stop    func()
+	log     *syncBuffer
 }
 
 // newWorld makes an installation over a source of blocks, with two explorers
 // of different operators and one channel of kind file.
 func newWorld(t *testing.T, source chaintest.Source) *world {
-	w := &world{t: t, log: &syncBuffer{}, reload: make(chan struct{}, 1), stop: func() {}}
+	return newWorldOver(t, sqltest.Migrated(t), source, source)
+}
+
+// newWorldOver makes an installation in which each explorer has a source of
+// its own.
+func newWorldOver(t *testing.T, database string, sources ...chaintest.Source) *world {
+	w := &world{t: t, log: &syncBuffer{}, reload: make(chan struct{}, 1), stop: func() {}, version: "test"}
 	w.file = filepath.Join(t.TempDir(), "alerts.jsonl")
-	w.config = &Config{
-		Network:     &chaincfg.RegressionNetParams,
-		Zone:        time.UTC,
-		DatabaseURL: sqltest.New(t),
-		Schedule:    Schedule{Blocks: "@every 1s", Mempool: "@every 1s"},
-		Start:       Start{Tip: true},
-		Alerts:      AlertSettings{Confirmations: []int32{1, 6}, Burst: 20},
-		Health:      HealthSettings{FailingAfter: time.Minute, BlindAfter: time.Minute},
-		Channels:    []alerts.Settings{fileChannel("record", w.file)},
-	}
-	for i, name := range []string{"one", "two"} {
+	w.config = testConfig(database)
+	w.channel("record", "file", map[string]any{"path": w.file})
+	for i, source := range sources {
+		name := []string{"one", "two", "three"}[i]
 		server := chaintest.NewEsplora(source, w.config.Network)
-		server.Flavour = chaintest.Flavour(i)
+		server.Flavour = chaintest.Flavour(i % 2)
 		url, stop := server.Serve()
 		t.Cleanup(stop)
 		w.servers = append(w.servers, server)
@@ -70,10 +71,11 @@ func newWorld(t *testing.T, source chaintest.Source) *world {
 	return w
 }
 
-func fileChannel(name, path string) alerts.Settings {
-	return alerts.Settings{Name: name, Kind: "file", Decode: func(into any) error {
-		return remarshal(map[string]any{"path": path}, into)
-	}}
+// channel adds a channel.
+func (w *world) channel(name, kind string, keys map[string]any) {
+	c := channelOrder{name, kind, keys}
+	w.channels = append(w.channels, c)
+	w.config.Channels = append(w.config.Channels, c.settings())
 }
 
 // remarshal fills a kind's settings by the names of its keys.
@@ -117,12 +119,17 @@ func (w *world) start() {
 
 func (w *world) program() Program {
 	return Program{
-		Version: "test",
+		Version: w.version,
 		Log:     slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Stdout:  io.Discard,
 		Reload:  w.reload,
-		Load:    func() (*Config, error) { return w.next, nil },
-		Notify:  func(string) {},
+		Load: func() (*Config, error) {
+			if w.next == nil {
+				return nil, errors.New("the file holds a fault")
+			}
+			return w.next, nil
+		},
+		Notify: func(string) {},
 	}
 }
 
@@ -134,7 +141,7 @@ func (w *world) restart() {
 // conn is the test's own eye on the database.
 func (w *world) conn() *pgx.Conn {
 	w.t.Helper()
-	if w.db == nil {
+	if w.db == nil || w.db.IsClosed() {
 		db, err := pgx.Connect(context.Background(), w.config.DatabaseURL)
 		if err != nil {
 			w.t.Fatal(err)
@@ -222,6 +229,58 @@ func (w *world) awaitDelivered(typ alerts.Type, count int) []alerts.Body {
 func (w *world) covered(height int32) {
 	w.t.Helper()
 	w.await(fmt.Sprint(height), `SELECT height FROM btcwatch.position`)
+}
+
+// awaitLog waits until the daemon has logged some words.
+func (w *world) awaitLog(words string) {
+	w.t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for !strings.Contains(w.log.String(), words) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("the daemon did not log %q:\n%s", words, w.log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// began starts the daemon on a chain and waits until it has covered the tip and
+// told of its list.
+func (w *world) began(source chaintest.Source) {
+	w.t.Helper()
+	w.start()
+	w.caughtUp(source)
+	w.awaitDelivered(alerts.ListChanged, 1)
+}
+
+// caughtUp waits until the tip of a chain is covered.
+func (w *world) caughtUp(source chaintest.Source) {
+	w.t.Helper()
+	height, _ := must2(source.Best(w.t.Context()))
+	w.covered(height)
+}
+
+// newLedger makes a chain of our own of 110 blocks that end now, and a wallet
+// that can spend from it.
+func newLedger() (*chaintest.Chain, *chaintest.Wallet) {
+	ledger := chaintest.NewChain()
+	began := time.Now().Add(-24 * time.Hour)
+	ledger.Time = func(height int32) time.Time { return began.Add(time.Duration(height) * time.Minute) }
+	ledger.MineEmpty(110)
+	return ledger, chaintest.NewWallet(ledger, "")
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+func must2[T, U any](one T, two U, err error) (T, U) {
+	if err != nil {
+		panic(err)
+	}
+	return one, two
 }
 
 // syncBuffer is a buffer that a daemon writes while a test reads.

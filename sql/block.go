@@ -180,6 +180,9 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		if err != nil {
 			return err
 		}
+		if err := c.displace(ctx, block); err != nil {
+			return err
+		}
 		facts := c.facts(found, source, c.grade())
 		hits = len(facts)
 		if err := c.record(ctx, facts, func() error { return c.tellDeeper(ctx) }); err != nil {

@@ -39,24 +39,31 @@ type standing struct {
 }
 
 // Record records what an explorer says of transactions of watched addresses,
-// with the alerts that it makes, in one commit; the grade is reported. It
-// gives how many of them were news; where none is, nothing is written.
-func (w *Writer) Record(ctx context.Context, explorer string, txs []*chain.Transaction) (int, error) {
+// with the alerts that it makes, in one commit; the grade is reported. What the
+// followed chain contradicts is left out and counted. Where nothing is news,
+// nothing is written.
+func (w *Writer) Record(ctx context.Context, explorer string, txs []*chain.Transaction) (Recorded, error) {
+	var r Recorded
 	fresh, err := w.fresh(ctx, explorer, txs)
 	if err != nil || len(fresh) == 0 {
-		return 0, err
+		return r, err
 	}
 	err = w.commit(ctx, "transactions", func(c *commit) error {
 		source, err := c.explorer(ctx, explorer)
 		if err != nil {
 			return err
 		}
-		return c.record(ctx, c.facts(fresh, source, alerts.Reported), nil)
+		facts, err := c.checked(ctx, c.facts(fresh, source, alerts.Reported), &r)
+		if err != nil {
+			return err
+		}
+		r.News = len(facts)
+		return c.record(ctx, facts, nil)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("record %d transactions reported by %s: %w", len(fresh), explorer, err)
+		return Recorded{}, fmt.Errorf("record %d transactions reported by %s: %w", len(fresh), explorer, err)
 	}
-	return len(fresh), nil
+	return r, nil
 }
 
 func (c *commit) facts(txs []*chain.Transaction, source int32, proof alerts.Proof) []*fact {
@@ -105,8 +112,7 @@ func (c *commit) recordFacts(ctx context.Context, facts []*fact) error {
 	if err := c.putObservations(ctx, facts); err != nil {
 		return err
 	}
-	ids := idsOf(facts)
-	before, err := c.sums(ctx, ids)
+	before, err := c.sums(ctx, oldIDs(facts))
 	if err != nil {
 		return err
 	}
@@ -120,7 +126,7 @@ func (c *commit) recordFacts(ctx context.Context, facts []*fact) error {
 	if err := c.putMovements(ctx, facts); err != nil {
 		return err
 	}
-	if err := c.rebalance(ctx, ids, before); err != nil {
+	if err := c.rebalance(ctx, idsOf(facts), before); err != nil {
 		return err
 	}
 	return c.tellFacts(ctx, facts, news)
@@ -308,6 +314,17 @@ func hashes(txs []*chain.Transaction) [][]byte {
 		all = append(all, tx.ID[:])
 	}
 	return all
+}
+
+// oldIDs are those of the transactions that were held before.
+func oldIDs(facts []*fact) []int64 {
+	var ids []int64
+	for _, f := range facts {
+		if !f.isNew {
+			ids = append(ids, f.id)
+		}
+	}
+	return ids
 }
 
 func idsOf(facts []*fact) []int64 {

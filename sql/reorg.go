@@ -138,8 +138,16 @@ func (c *commit) unplace(ctx context.Context, height int32) error {
 		return err
 	}
 	ids, err := pgx.CollectRows(found, pgx.RowTo[int64])
-	if err != nil || len(ids) == 0 {
+	if err != nil {
 		return err
+	}
+	return c.unconfirmAll(ctx, ids)
+}
+
+// unconfirmAll makes transactions unconfirmed again and corrects what was told.
+func (c *commit) unconfirmAll(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
 	}
 	before, err := c.sums(ctx, ids)
 	if err != nil {

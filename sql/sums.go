@@ -138,6 +138,9 @@ type total struct {
 
 // sums adds up the live movements of transactions, by script.
 func (c *commit) sums(ctx context.Context, ids []int64) (map[int64]total, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	found, err := c.tx.Query(ctx, `
 		SELECT x.script_id,
 		       coalesce(sum(x.amount) FILTER (WHERE x.confirmed AND x.direction = 0), 0)::bigint,

@@ -87,6 +87,7 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		Listings:   listingsOf(script.listings),
 		TxID:       tx.ID.String(),
 		Direction:  direction(e),
+		Spends:     len(e.Debits) > 0,
 		FeeSat:     tx.Fee(),
 		State:      s.state,
 		Proof:      s.proof,

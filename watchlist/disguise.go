@@ -14,15 +14,17 @@ import (
 type obstacle uint
 
 const (
-	encoded      obstacle = 1 << iota // a letter as an HTML entity, %31 or \u0031
-	unseen                            // invisible characters
-	foreign                           // letters that only look like Latin ones
-	lineBreak                         // also with a hyphen before or a quote mark after it
-	blank                             //
-	tag                               // of HTML
-	markup                            // of chats: *, _, ~, `, |
-	insideOfWord = encoded | unseen | foreign
+	encoded   obstacle = 1 << iota // a letter as an HTML entity, %31 or \u0031
+	unseen                         // invisible characters
+	foreign                        // letters that only look like Latin ones
+	lineBreak                      // also with a hyphen before or a quote mark after it
+	blank                          // between groups of letters
+	tag                            // of HTML
+	markup                         // of chats: *, _, ~, `, |
 )
+
+// insideOfWord is what leaves a word one word to the eye.
+const insideOfWord = encoded | unseen | foreign
 
 // words names the obstacles for people; encoded letters are none to them.
 func (o obstacle) words() string {
@@ -70,7 +72,7 @@ const longestReading = 4096
 // readOn reads letters from a place on, past obstacles, until they are an
 // address or cannot become one.
 func (s *search) readOn(start int) reading {
-	var letters string
+	letters := make([]byte, 0, longestBech32)
 	var passed, pending obstacle // before the last letters, and since
 	r := reading{end: start, visibleEnd: start}
 	oneWord := true
@@ -89,7 +91,7 @@ func (s *search) readOn(start int) reading {
 		if next.letters == "" {
 			continue
 		}
-		letters += next.letters
+		letters = append(letters, next.letters...)
 		passed, pending = passed|pending, 0
 		r.end = at
 		if oneWord {
@@ -99,11 +101,15 @@ func (s *search) readOn(start int) reading {
 	return r
 }
 
-func (s *search) decode(letters string, r *reading) bool {
-	if !s.spelling.fits(letters) || !s.spelling.mixed(letters) {
+func (s *search) decode(letters []byte, r *reading) bool {
+	if len(letters) < shortestBech32 {
 		return false
 	}
-	r.address, r.found = chain.DecodeAddress(letters, s.params)
+	text := string(letters)
+	if !s.spelling.fits(text) || !s.spelling.mixed(text) {
+		return false
+	}
+	r.address, r.found = chain.DecodeAddress(text, s.params)
 	return r.found
 }
 

@@ -52,7 +52,7 @@ type search struct {
 	found    []Finding
 
 	// The place last told, from which the next is counted on.
-	at, line, lineStart, column int
+	at, line, column int
 }
 
 // run visits every word of ASCII letters and digits, and every other place
@@ -79,6 +79,10 @@ func (s *search) word(start int) int {
 	if s.addresses(start, end) {
 		return end
 	}
+	start = s.afterEscape(start, end)
+	if start == end {
+		return end
+	}
 	if !s.spelling.mayBegin(s.text[start:end]) {
 		s.nearMiss(start, end)
 		return end
@@ -97,6 +101,10 @@ func (s *search) word(start int) int {
 
 // disguised looks at a place that is not a letter, and may stand for one.
 func (s *search) disguised(start int) int {
+	_, size := utf8.DecodeRuneInString(s.text[start:])
+	if strings.HasPrefix(s.text[start:], "&") && !strings.HasPrefix(s.text[start:], "&#") {
+		return start + size // no named entity is a letter or digit
+	}
 	next := s.step(start)
 	if next.letters != "" && s.spelling.mayBegin(next.letters) {
 		if r := s.readOn(start); r.found {
@@ -104,7 +112,6 @@ func (s *search) disguised(start int) int {
 			return r.end
 		}
 	}
-	_, size := utf8.DecodeRuneInString(s.text[start:])
 	return start + size
 }
 

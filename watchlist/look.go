@@ -43,7 +43,7 @@ func plainLetters(word string) string {
 }
 
 // lengthOfBase58 tells by beginning and length: the network's own addresses
-// with some letters lost or doubled, others only as they are.
+// with some letters lost, doubled or misread, others only as they are.
 func (s spelling) lengthOfBase58(word string) bool {
 	if word == "" {
 		return false
@@ -52,6 +52,8 @@ func (s spelling) lengthOfBase58(word string) bool {
 	switch {
 	case strings.IndexByte(s.first, first) >= 0:
 		return n >= shortestBase58 && n <= longestBase58
+	case count(word, isBase58) < n:
+		return false
 	case strings.IndexByte("1mn3TLMD", first) >= 0:
 		return n == 34 || n == 33 && first == '1'
 	case first == '2', strings.HasPrefix(word, "t1"), strings.HasPrefix(word, "t3"):

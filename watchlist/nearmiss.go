@@ -3,6 +3,7 @@ package watchlist
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"btcwatch/chain"
 )
@@ -10,7 +11,6 @@ import (
 // nearMiss records the word if a person would take it for an address. The word
 // is none, that is known.
 func (s *search) nearMiss(start, end int) {
-	start = s.afterEscape(start, end)
 	word := s.text[start:end]
 	if len(word) < shortestBech32 {
 		return
@@ -71,16 +71,14 @@ func (s *search) partOfAName(start, end int) bool {
 			return true
 		}
 	}
-	if start < 2 || strings.IndexByte("+/-_~=&?#@$.%", s.text[start-1]) < 0 {
+	if start < 2 || strings.IndexByte("+/-_~=&?#@$%", s.text[start-1]) < 0 {
 		return false
 	}
 	before := s.text[max(0, start-20) : start-1]
-	name := before
-	for i := len(before); i > 0 && isAlphanumeric(before[i-1]); i-- {
-		name = before[i-1:]
-	}
-	if name == before && !isAlphanumeric(before[len(before)-1]) {
-		return s.text[start-1] == '/' || s.text[start-1] == '='
+	name := before[len(strings.TrimRightFunc(before, func(r rune) bool { return r < utf8.RuneSelf && isAlphanumeric(byte(r)) })):]
+	if name == "" { // a mark of markup or of a list, or a link without a name
+		markOfLink := s.text[start-1] == '/' || s.text[start-1] == '='
+		return markOfLink && before[len(before)-1] < utf8.RuneSelf
 	}
 	return !namesAddresses(name)
 }

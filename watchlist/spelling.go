@@ -1,6 +1,7 @@
 package watchlist
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
@@ -98,7 +99,9 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
-func isAlphanumeric(c byte) bool { return isDigit(c) || isLower(c) || isUpper(c) }
+func isLetter(c byte) bool { return isLower(c) || isUpper(c) }
+
+func isAlphanumeric(c byte) bool { return isDigit(c) || isLetter(c) }
 
 func isBase58(c byte) bool {
 	return isAlphanumeric(c) && c != '0' && c != 'O' && c != 'I' && c != 'l'
@@ -109,17 +112,20 @@ func isBech32(c byte) bool {
 }
 
 // mayGoOn says whether letters read so far are, with more of them, still the
-// beginning of an address.
-func (s spelling) mayGoOn(letters, more string) bool {
-	switch {
+// beginning of an address. Eight digits in a row are a table of numbers: of
+// addresses in Base58 fewer than three in a million begin so.
+func (s spelling) mayGoOn(letters []byte, more string) bool {
+	const digitsOnly = 8
+	switch n := len(letters) + len(more); {
 	case more == "":
 		return true
-	case letters == "":
+	case len(letters) == 0:
 		return s.mayBegin(more)
 	case strings.IndexByte(s.first, letters[0]) >= 0:
-		return len(letters)+len(more) <= longestBase58 && count(more, isBase58) == len(more)
+		return n <= longestBase58 && count(more, isBase58) == len(more) &&
+			(n < digitsOnly || count(more, isDigit) < len(more) || slices.ContainsFunc(letters, isLetter))
 	}
-	letters += more
-	data := letters[min(len(letters), len(s.prefix)):]
-	return s.mayBegin(letters) && count(data, isBech32) == len(data)
+	joined := string(letters) + more
+	data := joined[min(len(joined), len(s.prefix)):]
+	return s.mayBegin(joined) && count(data, isBech32) == len(data)
 }

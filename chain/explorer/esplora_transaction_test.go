@@ -209,6 +209,11 @@ func TestStrictJSON(t *testing.T) {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
+	for depth, kind := range map[int]error{maxJSONDepth: nil, maxJSONDepth + 1: ErrMalformed} {
+		if _, err := readJSON([]byte(strings.Repeat("[", depth)+strings.Repeat("]", depth)), skipped); !errors.Is(err, kind) {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+	}
 	many := "{"
 	for i := range maxJSONKeys + 1 {
 		many += `"` + strings.Repeat("k", i+1) + `":1,`

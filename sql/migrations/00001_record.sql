@@ -2,6 +2,12 @@
 -- The record. Facts are only ever inserted; what may be rewritten is named a
 -- projection and can be derived from the facts again. Hashes are 32 bytes in
 -- internal order, amounts satoshis, times UTC.
+--
+-- The tables that grow with the transactions (tx_input, tx_output,
+-- stated_output, observation, tx_event, tx_now, movement, pending) have no
+-- foreign keys: their rows are written in the commit that writes what they
+-- point to, and checking that again for each would cost as much as storing
+-- them. A test checks it over the whole record instead.
 
 CREATE SCHEMA IF NOT EXISTS btcwatch;
 
@@ -152,7 +158,7 @@ CREATE TABLE btcwatch.tx_bytes (
 );
 
 CREATE TABLE btcwatch.tx_input (
-    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    tx_id     bigint NOT NULL,
     n         integer NOT NULL,
     prev_txid bytea NOT NULL CHECK (octet_length(prev_txid) = 32),
     prev_n    bigint NOT NULL, -- 4294967295 for a coinbase
@@ -161,9 +167,9 @@ CREATE TABLE btcwatch.tx_input (
 CREATE INDEX tx_input_prev ON btcwatch.tx_input (prev_txid, prev_n);
 
 CREATE TABLE btcwatch.tx_output (
-    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    tx_id     bigint NOT NULL,
     n         integer NOT NULL,
-    script_id bigint NOT NULL REFERENCES btcwatch.script,
+    script_id bigint NOT NULL,
     amount    bigint NOT NULL CHECK (amount BETWEEN 0 AND 2100000000000000),
     PRIMARY KEY (tx_id, n)
 );
@@ -174,9 +180,9 @@ CREATE INDEX tx_output_script ON btcwatch.tx_output (script_id);
 CREATE TABLE btcwatch.stated_output (
     txid        bytea NOT NULL CHECK (octet_length(txid) = 32),
     n           bigint NOT NULL,
-    script_id   bigint NOT NULL REFERENCES btcwatch.script,
+    script_id   bigint NOT NULL,
     amount      bigint NOT NULL CHECK (amount BETWEEN 0 AND 2100000000000000),
-    explorer_id integer REFERENCES btcwatch.explorer,
+    explorer_id integer,
     PRIMARY KEY (txid, n)
 );
 
@@ -191,8 +197,8 @@ CREATE INDEX placement_tx ON btcwatch.placement (tx_id);
 
 -- Who said it, and when first; once for unconfirmed and once for each block.
 CREATE TABLE btcwatch.observation (
-    tx_id       bigint NOT NULL REFERENCES btcwatch.tx,
-    explorer_id integer NOT NULL REFERENCES btcwatch.explorer,
+    tx_id       bigint NOT NULL,
+    explorer_id integer NOT NULL,
     block_hash  bytea NOT NULL DEFAULT '', -- empty: unconfirmed
     at          timestamptz NOT NULL,
     PRIMARY KEY (tx_id, explorer_id, block_hash)
@@ -200,8 +206,8 @@ CREATE TABLE btcwatch.observation (
 
 -- The history of a transaction's states.
 CREATE TABLE btcwatch.tx_event (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tx_id      bigint NOT NULL REFERENCES btcwatch.tx,
+    id         bigint GENERATED ALWAYS AS IDENTITY,
+    tx_id      bigint NOT NULL,
     turn       integer NOT NULL, -- how often it left a state before
     state      text NOT NULL CHECK (state IN ('unconfirmed', 'confirmed', 'replaced', 'dropped')),
     proof      text NOT NULL CHECK (proof IN ('reported', 'corroborated', 'proven')),
@@ -209,14 +215,14 @@ CREATE TABLE btcwatch.tx_event (
     block_hash bytea,
     block_time timestamptz,
     at         timestamptz NOT NULL,
+    PRIMARY KEY (tx_id, id),
     CHECK ((state = 'confirmed') = (height IS NOT NULL)),
     CHECK ((state = 'confirmed') = (block_hash IS NOT NULL))
 );
-CREATE INDEX tx_event_tx ON btcwatch.tx_event (tx_id, id);
 
 -- Projection: the newest state of each transaction.
 CREATE TABLE btcwatch.tx_now (
-    tx_id         bigint PRIMARY KEY REFERENCES btcwatch.tx,
+    tx_id         bigint PRIMARY KEY,
     turn          integer NOT NULL,
     state         text NOT NULL,
     proof         text NOT NULL,
@@ -225,7 +231,7 @@ CREATE TABLE btcwatch.tx_now (
     block_time    timestamptz,
     fee           bigint,      -- null while a previous output is not known
     first_seen_at timestamptz, -- first sight while unconfirmed or in a followed block; null: only found in history
-    first_seen_by integer REFERENCES btcwatch.explorer
+    first_seen_by integer
 ) WITH (fillfactor = 85);
 CREATE INDEX tx_now_height ON btcwatch.tx_now (height);
 
@@ -242,9 +248,9 @@ CREATE INDEX touch_tx ON btcwatch.touch (tx_id);
 -- Confirmed credits (0) and debits (1) of watched scripts. A row counts while
 -- its transaction stands confirmed at that height.
 CREATE TABLE btcwatch.movement (
-    script_id bigint NOT NULL REFERENCES btcwatch.script,
+    script_id bigint NOT NULL,
     height    integer NOT NULL,
-    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    tx_id     bigint NOT NULL,
     direction smallint NOT NULL CHECK (direction IN (0, 1)),
     n         integer NOT NULL,
     amount    bigint CHECK (amount BETWEEN 0 AND 2100000000000000), -- null: not known
@@ -255,8 +261,8 @@ CREATE INDEX movement_tx ON btcwatch.movement (tx_id);
 
 -- Projection: the same for unconfirmed transactions.
 CREATE TABLE btcwatch.pending (
-    script_id bigint NOT NULL REFERENCES btcwatch.script,
-    tx_id     bigint NOT NULL REFERENCES btcwatch.tx,
+    script_id bigint NOT NULL,
+    tx_id     bigint NOT NULL,
     direction smallint NOT NULL CHECK (direction IN (0, 1)),
     n         integer NOT NULL,
     amount    bigint CHECK (amount BETWEEN 0 AND 2100000000000000),

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-isatty"
+)
+
+// narrator tells what happens, each line with a clock.
+type narrator struct {
+	out    io.Writer
+	colour bool
+	began  time.Time
+	mu     sync.Mutex
+}
+
+func newNarrator(out *os.File) *narrator {
+	colour := isatty.IsTerminal(out.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return &narrator{out: out, colour: colour, began: time.Now()}
+}
+
+// The colours in use.
+const (
+	bold  = "1"
+	faint = "2"
+	red   = "31"
+	green = "32"
+)
+
+const (
+	width  = 100
+	margin = "       " // as wide as the clock
+)
+
+// tell says what happened.
+func (n *narrator) tell(format string, args ...any) { n.line(n.clock(), "", fmt.Sprintf(format, args...)) }
+
+// happened says that something happened as it should.
+func (n *narrator) happened(format string, args ...any) {
+	n.line(n.clock(), "", n.paint(green, "✓ ")+fmt.Sprintf(format, args...))
+}
+
+// proves says what the lines before show.
+func (n *narrator) proves(text string) { n.line(margin, faint, "proves: "+text) }
+
+// show gives a text as it is, indented.
+func (n *narrator) show(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for line := range strings.Lines(strings.TrimRight(text, "\n") + "\n") {
+		fmt.Fprint(n.out, margin+n.paint(faint, "│ ")+line)
+	}
+}
+
+func (n *narrator) blank() { n.raw("") }
+
+func (n *narrator) raw(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	fmt.Fprintln(n.out, text)
+}
+
+func (n *narrator) heading(text string) { n.raw("\n" + margin + n.paint(bold, text)) }
+
+// failed says why the demo ends.
+func (n *narrator) failed(err error) { n.line(n.clock(), "", n.paint(red, "FAILED: ")+err.Error()) }
+
+func (n *narrator) line(head, colour, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for line := range strings.SplitSeq(text, "\n") {
+		for _, part := range wrapped(line, width-len(margin)) {
+			fmt.Fprintln(n.out, head+n.paint(colour, part))
+			head = margin
+		}
+	}
+}
+
+func (n *narrator) clock() string {
+	past := time.Since(n.began)
+	return fmt.Sprintf("%02d:%02d  ", int(past.Minutes()), int(past.Seconds())%60)
+}
+
+func (n *narrator) paint(colour, text string) string {
+	if !n.colour || colour == "" || text == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// wrapped breaks a line between words. What is longer than a line, such as a
+// transaction id, stays whole.
+func wrapped(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Split(text, " ") {
+		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+			lines = append(lines, line)
+			line = word
+			continue
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// btc writes an amount for people.
+func btc(sat int64) string {
+	whole, rest := sat/1e8, sat%1e8
+	if rest == 0 {
+		return fmt.Sprintf("%d BTC", whole)
+	}
+	return fmt.Sprintf("%d.%s BTC", whole, strings.TrimRight(fmt.Sprintf("%08d", rest), "0"))
+}

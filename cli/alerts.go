@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"btcwatch/alerts"
+	"btcwatch/sql"
+)
+
+type alertsCommand struct {
+	List alertsList `cmd:"" help:"List alerts, newest first."`
+	Show alertsShow `cmd:"" help:"Show an alert in full, and whom it reached."`
+}
+
+type alertsList struct {
+	All   bool `help:"Also those for the daily report only: dust, deeper confirmations."`
+	Limit int  `default:"50" placeholder:"N" help:"At most so many (${default})."`
+	JSON  bool `name:"json" help:"One JSON object a line."`
+}
+
+// Run lists alerts.
+func (c *alertsList) Run(s *session) error {
+	if c.Limit < 1 {
+		return wrongUsef("--limit %d: use 1 or more", c.Limit)
+	}
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+		rows, err := store.Alerts(ctx, c.All, c.Limit+1)
+		if err != nil {
+			return err
+		}
+		more := len(rows) > c.Limit
+		if more {
+			rows = rows[:c.Limit]
+		}
+		if err := c.print(s, rows); err != nil {
+			return err
+		}
+		if more {
+			s.say("There are older ones: --limit N shows more.")
+		}
+		return nil
+	})
+}
+
+func (c *alertsList) print(s *session, rows []sql.AlertRow) error {
+	switch {
+	case c.JSON:
+		return printJSON(s.Out, rows...)
+	case len(rows) == 0 && c.All:
+		s.say("No alert is recorded.")
+		return nil
+	case len(rows) == 0:
+		s.say("No alert is recorded (--all shows also those for the daily report only).")
+		return nil
+	}
+	return alertTable(rows).print(s.Terminal)
+}
+
+// shownID is how much of an id a table shows: enough to tell a million apart.
+const shownID = 12
+
+func alertTable(rows []sql.AlertRow) *table {
+	t := &table{columns: []column{
+		{name: "ALERT"}, {name: "TIME (UTC)"}, {name: "SEVERITY", paint: severityColour}, {name: "TYPE"}, {name: "STATE"}, {name: "SUMMARY", cut: true},
+	}}
+	for _, row := range rows {
+		state := row.State
+		if row.Quiet {
+			state = "report only"
+		}
+		t.add(row.ID[:min(shownID, len(row.ID))], minute(&row.OpenedAt), row.Severity, row.Type, state, row.Summary)
+	}
+	return t
+}
+
+func severityColour(text string) colour {
+	switch text {
+	case "severe", "high":
+		return red
+	case "medium":
+		return yellow
+	case "low":
+		return cyan
+	}
+	return ordinary
+}
+
+type alertsShow struct {
+	ID   string `arg:"" name:"id" help:"The alert's id, or its first four digits or more."`
+	JSON bool   `name:"json" help:"The body exactly as it is sent."`
+}
+
+// Run shows one alert.
+func (c *alertsShow) Run(s *session) error {
+	if len(c.ID) < 4 || len(c.ID) > 32 || strings.Trim(strings.ToLower(c.ID), "0123456789abcdef") != "" {
+		return wrongUsef("%q is no alert id: give 4 to 32 hexadecimal digits, as btcwatch alerts list shows them", tame(c.ID))
+	}
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+		id, err := findAlert(ctx, store, c.ID)
+		if err != nil {
+			return err
+		}
+		body, deliveries, err := store.Alert(ctx, id)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			_, err := s.Out.Write(append(body, '\n'))
+			return err
+		}
+		decoded, err := alerts.Decode(body)
+		if err != nil {
+			return fmt.Errorf("read the alert %s: %w", id, err)
+		}
+		if _, err := io.WriteString(s.Out, alerts.Terminal(decoded, config.Zone, s.coloured())+"\n"); err != nil {
+			return err
+		}
+		if len(deliveries) == 0 {
+			_, err := fmt.Fprintln(s.Out, "It is sent to no channel: no channel takes alerts of its kind and severity, or it is for the daily report only.")
+			return err
+		}
+		return deliveryTable(deliveries).print(s.Terminal)
+	})
+}
+
+func findAlert(ctx context.Context, store *sql.Store, prefix string) (alerts.ID, error) {
+	const some = 5
+	ids, err := store.AlertsLike(ctx, prefix, some)
+	switch {
+	case err != nil:
+		return alerts.ID{}, err
+	case len(ids) == 0:
+		return alerts.ID{}, fmt.Errorf("no alert has an id that begins with %s: btcwatch alerts list --all shows them", prefix)
+	case len(ids) > 1:
+		var text []string
+		for _, id := range ids {
+			text = append(text, "  "+id.String())
+		}
+		return alerts.ID{}, fmt.Errorf("several alerts begin with %s; give more digits:\n%s", prefix, strings.Join(text, "\n"))
+	}
+	return ids[0], nil
+}
+
+func deliveryTable(rows []sql.DeliveryRow) *table {
+	t := &table{columns: []column{
+		{name: "CHANNEL"}, {name: "DELIVERY", paint: deliveryColour}, {name: "TRIES", right: true},
+		{name: "DELIVERED (UTC)"}, {name: "NEXT TRY (UTC)", spare: true}, {name: "LAST ERROR", cut: true, spare: true},
+	}}
+	for _, row := range rows {
+		next, last := "", ""
+		if row.State == "waiting" {
+			next = minute(&row.NextAt)
+		}
+		if row.LastError != nil {
+			last = *row.LastError
+		}
+		t.add(row.Channel, row.State, grouped(int64(row.Attempts)), minute(row.DeliveredAt), next, last)
+	}
+	return t
+}
+
+func deliveryColour(text string) colour {
+	switch text {
+	case "delivered":
+		return green
+	case "dead":
+		return red
+	}
+	return yellow
+}

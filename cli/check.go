@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"btcwatch/alerts"
+	"btcwatch/chain"
+	"btcwatch/daemon"
+)
+
+type checkCommand struct {
+	JSON bool `name:"json" help:"One JSON object a line."`
+}
+
+// How long each half of the check may take. With the stop of a private
+// database that is less than half a minute: a person waits for it.
+const (
+	lookTime     = 10 * time.Second
+	databaseTime = 11 * time.Second
+)
+
+// The states of a finding. Only wrong makes the check fail.
+const (
+	isFine  = "ok"
+	isNote  = "note"
+	isWrong = "wrong"
+)
+
+// finding is one thing that was looked at.
+type finding struct {
+	Check   string `json:"check"` // configuration, database, tables, daemon, explorer, operators, position, mempool, deliveries
+	Name    string `json:"name,omitempty"`
+	State   string `json:"state"`
+	Finding string `json:"finding"`
+	Do      string `json:"do,omitempty"` // what to do about it
+
+	TipHeight    *int32   `json:"tip_height,omitempty"`    // of an explorer
+	Behind       *int32   `json:"behind,omitempty"`        // blocks, of an explorer or the position
+	DelaySeconds *float64 `json:"delay_seconds,omitempty"` // until an explorer answered
+	Height       *int32   `json:"height,omitempty"`        // of the position
+	RestsOn      string   `json:"rests_on,omitempty"`
+	RoundSeconds *float64 `json:"round_seconds,omitempty"` // of the mempool, at the configured paces
+	Waiting      *int64   `json:"waiting,omitempty"`       // deliveries
+	Dead         *int64   `json:"dead,omitempty"`
+}
+
+func (f finding) title() string {
+	if f.Name != "" {
+		return f.Check + " " + f.Name
+	}
+	return f.Check
+}
+
+// checkup gathers findings.
+type checkup struct {
+	*session
+	config   *daemon.Config
+	progress *progress
+	findings []finding
+	sights   []daemon.Sight
+	best     *int32 // tip of those that answered; nil: none did
+}
+
+func (c *checkup) add(f finding) { c.findings = append(c.findings, f) }
+
+// Run looks at everything the watch needs.
+func (c *checkCommand) Run(s *session) error {
+	ctx, stop := interruptible()
+	defer stop()
+	p := s.progress("reading the configuration")
+	defer p.end()
+	look := &checkup{session: s, progress: p}
+	config, err := s.config(daemon.CheckExplorers, daemon.CheckChannels(s.env()))
+	if err != nil {
+		p.end()
+		if c.JSON {
+			look.configFault(err)
+			return errors.Join(printJSON(s.Out, look.findings...), exitCode(1))
+		}
+		return err
+	}
+	look.config = config
+	look.configuration()
+	look.explorers(ctx)
+	look.database(ctx)
+	p.end()
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return look.report(c.JSON)
+}
+
+func (s *session) env() alerts.Env {
+	return daemon.Program{Version: s.version, Stdout: s.Out, Now: s.Now}.Env()
+}
+
+func (c *checkup) configFault(err error) {
+	c.add(finding{Check: "configuration", State: isWrong, Finding: err.Error(), Do: "correct the file and try again"})
+}
+
+func (c *checkup) configuration() {
+	c.add(finding{
+		Check: "configuration", State: isFine,
+		Finding: fmt.Sprintf("%s: %s, %s, %s, %s", c.config.File, chain.NetworkName(c.config.Network),
+			counted(len(c.config.Watch), "address", "addresses"), counted(len(c.config.Explorers), "explorer", "explorers"),
+			counted(len(c.config.Channels), "channel", "channels")),
+	})
+}
+
+// report prints what was found, and then what to do.
+func (c *checkup) report(asJSON bool) error {
+	wrong := 0
+	for _, f := range c.findings {
+		if f.State == isWrong {
+			wrong++
+		}
+	}
+	var err error
+	if asJSON {
+		err = printJSON(c.Out, c.findings...)
+	} else {
+		err = c.print(wrong)
+	}
+	if err == nil && wrong > 0 {
+		return exitCode(1)
+	}
+	return err
+}
+
+func (c *checkup) print(wrong int) error {
+	t := &table{columns: []column{{name: "CHECK"}, {name: "STATE", paint: stateColour}, {name: "FINDING"}}}
+	for _, f := range c.findings {
+		t.add(f.title(), f.State, f.Finding)
+	}
+	if err := t.print(c.Terminal); err != nil {
+		return err
+	}
+	if wrong > 0 {
+		fmt.Fprintf(c.Out, "\n%s wrong:\n", counted(wrong, "thing is", "things are"))
+	}
+	for _, f := range c.findings {
+		if f.State == isWrong {
+			fmt.Fprintf(c.Out, "  %s: %s\n", f.title(), tame(f.Do))
+		}
+	}
+	if wrong == 0 {
+		fmt.Fprintln(c.Out, "\nNothing is wrong.")
+	}
+	return nil
+}
+
+func stateColour(text string) colour {
+	switch text {
+	case isWrong:
+		return red
+	case isNote:
+		return yellow
+	}
+	return green
+}

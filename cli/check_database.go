@@ -1,0 +1,270 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"btcwatch/daemon"
+	"btcwatch/sql"
+)
+
+// database looks at what is remembered, with and without a running daemon.
+func (c *checkup) database(ctx context.Context) {
+	c.progress.now("starting the database")
+	ctx, cancel := context.WithTimeout(ctx, databaseTime)
+	defer cancel()
+	if !c.recorded(ctx) {
+		c.mempool(askable(c.config))
+	}
+}
+
+// recorded reports false where the database knows nothing of the watch yet.
+func (c *checkup) recorded(ctx context.Context) bool {
+	db, err := openDatabase(ctx, c.config, c.quietLog())
+	if err != nil {
+		c.noDatabase(ctx, err)
+		return false
+	}
+	defer func() {
+		if err := db.close(); err != nil {
+			c.add(finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see the log in " + c.config.DataDir})
+		}
+	}()
+	c.progress.now("asking the database")
+	server, err := sql.Inspect(ctx, db.url)
+	if err != nil {
+		c.noDatabase(ctx, err)
+		return false
+	}
+	c.server(server)
+	if !c.tables(ctx, db.url) {
+		return false
+	}
+	store, err := sql.Open(ctx, db.url, c.config.Network, c.quietLog())
+	if err != nil {
+		c.noDatabase(ctx, err)
+		return false
+	}
+	defer store.Close()
+	c.record(ctx, store)
+	return true
+}
+
+// askable counts the addresses of the configuration that explorers may be
+// asked about.
+func askable(config *daemon.Config) int {
+	count := 0
+	for _, l := range config.Watch {
+		if !l.Confidential {
+			count++
+		}
+	}
+	return count
+}
+
+func (c *checkup) noDatabase(ctx context.Context, err error) {
+	f := finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "do what it says; the daemon cannot work without its database"}
+	switch {
+	case errors.Is(err, sql.ErrUnreachable):
+		f.Do = "start the database, or correct [database] url; a running daemon waits for it"
+	case errors.Is(err, sql.ErrOtherNetwork):
+		f.Do = "name another data_dir or database in the configuration, or the network it belongs to"
+	case ctx.Err() != nil:
+		f.Do = fmt.Sprintf("it did not answer within %s; see whether it is overloaded or hangs", databaseTime)
+	}
+	c.add(f)
+}
+
+func (c *checkup) server(server sql.Server) {
+	place := "named in the configuration"
+	if c.config.DatabaseURL == "" {
+		place = "private, in " + c.config.DataDir
+	}
+	f := finding{Check: "database", State: isFine, Finding: fmt.Sprintf("PostgreSQL %s, %s", server.Name, place)}
+	c.add(f)
+	for _, warning := range server.Warnings {
+		c.add(finding{Check: "database", State: isNote, Finding: warning})
+	}
+}
+
+// tables says whether the tables are those of this program; only then the
+// record can be asked.
+func (c *checkup) tables(ctx context.Context, url string) bool {
+	f := finding{Check: "tables", State: isFine, Finding: "up to date"}
+	steps, err := sql.Pending(ctx, url)
+	switch {
+	case errors.Is(err, sql.ErrTooNew):
+		f.State, f.Finding, f.Do = isWrong, err.Error(), "install the btcwatch that made them"
+	case err != nil:
+		f.State, f.Finding, f.Do = isWrong, err.Error(), "see whether the login may read its own tables"
+	case len(steps) > 0:
+		f.State, f.Finding = isNote, fmt.Sprintf("%s to go; btcwatch run does that at its start", counted(len(steps), "step", "steps"))
+	}
+	c.add(f)
+	return err == nil && len(steps) == 0
+}
+
+// record asks the database about the watch, one thing after the other.
+func (c *checkup) record(ctx context.Context, store *sql.Store) {
+	leads, err := store.Leads(ctx)
+	if c.unread("daemon", err) {
+		return
+	}
+	f := finding{Check: "daemon", State: isFine, Finding: "one is watching"}
+	if !leads {
+		f.State, f.Finding = isNote, "none is watching now: start it with btcwatch run, or systemctl start btcwatch"
+	}
+	c.add(f)
+	c.outages(ctx, store, leads)
+	c.position(ctx, store, leads)
+	if questions, err := store.Questions(ctx); !c.unread("mempool", err) {
+		c.mempool(len(questions))
+	}
+	c.deliveries(ctx, store)
+}
+
+func (c *checkup) unread(check string, err error) bool {
+	if err != nil {
+		c.add(finding{Check: check, State: isWrong, Finding: err.Error(), Do: "see whether the database works: btcwatch sql"})
+	}
+	return err != nil
+}
+
+// outages tells of what the running daemon cannot see. Explorers were asked
+// already, and channels have a finding of their own.
+func (c *checkup) outages(ctx context.Context, store *sql.Store, leads bool) {
+	open, err := store.OpenOutages(ctx)
+	if c.unread("daemon", err) || !leads {
+		return
+	}
+	for _, o := range open {
+		if o.Kind == "explorer" || o.Kind == "channel" {
+			continue
+		}
+		since := o.Since
+		c.add(finding{
+			Check: "daemon", State: isWrong,
+			Finding: fmt.Sprintf("blind for %s since %s UTC: %s", o.Kind, minute(&since), o.Reason),
+			Do:      "payments may happen unseen; see the explorers above",
+		})
+	}
+}
+
+// farBehind is how many blocks behind a running daemon is not merely waiting
+// for its next round.
+const farBehind = 6
+
+func (c *checkup) position(ctx context.Context, store *sql.Store, leads bool) {
+	p, err := store.Position(ctx)
+	if c.unread("position", err) {
+		return
+	}
+	start, begun, err := store.LatestStart(ctx)
+	if c.unread("position", err) {
+		return
+	}
+	if !p.Set || !begun {
+		c.add(finding{Check: "position", State: isNote, Finding: "no block is followed yet; the first round of btcwatch run begins"})
+		return
+	}
+	f := finding{Check: "position", State: isFine, Height: &p.Height, RestsOn: start.RestsOn,
+		Finding: "block " + grouped(int64(p.Height)) + c.behind(p.Height) + ", resting on " + start.RestsOn}
+	if c.best != nil {
+		behind := *c.best - p.Height
+		f.Behind = &behind
+	}
+	switch {
+	case !start.Proves:
+		f.State = isNote
+		f.Finding += ": one operator's word, so payments stay reported, not proven, until a second one agrees"
+	case leads && f.Behind != nil && *f.Behind > farBehind:
+		f.State = isWrong
+		f.Do = "if a second check shows the same block, it is stuck: see the log (journalctl -u btcwatch); otherwise it is catching up"
+	}
+	c.add(f)
+}
+
+func (c *checkup) behind(height int32) string {
+	switch {
+	case c.best == nil:
+		return ", how far behind is not known"
+	case *c.best > height:
+		return ", " + counted(*c.best-height, "block", "blocks") + " behind"
+	}
+	return ", at the tip"
+}
+
+// mempool says how often each address is really asked about.
+func (c *checkup) mempool(addresses int) {
+	expr := c.config.Schedule.Mempool
+	if expr == "" {
+		c.add(finding{Check: "mempool", State: isNote, Finding: "never asked: payments are seen when they are in a block"})
+		return
+	}
+	cadence, err := daemon.ParseSchedule(expr, c.config.Zone)
+	if c.unread("mempool", err) {
+		return
+	}
+	next := cadence.Next(c.Now())
+	planned := cadence.Next(next).Sub(next)
+	var round time.Duration
+	for _, takes := range daemon.RoundLengths(c.config, addresses) {
+		round = max(round, takes)
+	}
+	seconds := max(round, planned).Seconds()
+	f := finding{Check: "mempool", State: isFine, RoundSeconds: &seconds}
+	f.Finding = fmt.Sprintf("%s asked about every %s", counted(addresses, "address", "addresses"), span(max(round, planned)))
+	if round > planned {
+		f.State = isNote
+		f.Finding += fmt.Sprintf(", not every %s: at the configured paces a round takes that long", span(planned))
+	}
+	c.add(f)
+}
+
+func (c *checkup) deliveries(ctx context.Context, store *sql.Store) {
+	states, err := store.ChannelStates(ctx)
+	if c.unread("deliveries", err) {
+		return
+	}
+	open, err := store.OpenOutages(ctx)
+	if c.unread("deliveries", err) {
+		return
+	}
+	broken := map[string]bool{}
+	for _, o := range open {
+		if o.Kind == "channel" {
+			broken[o.Name] = true
+		}
+	}
+	for _, state := range states {
+		c.add(c.channel(state, broken[state.Channel]))
+	}
+	if len(states) == 0 {
+		var none int64
+		c.add(finding{Check: "deliveries", State: isFine, Finding: "none waits, none is dead", Waiting: &none, Dead: &none})
+	}
+}
+
+// channel judges one channel. What died long ago and was followed by a
+// delivery is history; what dies now is a fault.
+func (c *checkup) channel(s sql.ChannelRow, broken bool) finding {
+	f := finding{Check: "deliveries", Name: s.Channel, State: isFine, Waiting: &s.Waiting, Dead: &s.Dead,
+		Finding: fmt.Sprintf("%s, %s dead", counted(s.Waiting, "waits", "wait"), grouped(s.Dead))}
+	if s.Oldest != nil {
+		f.Finding += fmt.Sprintf("; the oldest since %s UTC", minute(s.Oldest))
+	}
+	if s.Error != nil {
+		f.State = isNote
+		f.Finding += "; last: " + *s.Error
+	}
+	switch {
+	case broken:
+		f.State = isWrong
+		f.Do = "mend the channel; btcwatch alerts list shows what it has not told"
+	case s.Dead > 0:
+		f.State = isNote
+	}
+	return f
+}

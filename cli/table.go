@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
+)
+
+// table is rows for people.
+type table struct {
+	columns []column
+	rows    [][]string
+}
+
+type column struct {
+	name  string
+	right bool                     // numbers stand under each other
+	cut   bool                     // may be shortened to fit the terminal
+	spare bool                     // left out where every row has nothing to say
+	paint func(text string) colour // nil: never
+}
+
+// colour is an escape code of the terminal. All have the same length, so that
+// columns stay aligned.
+type colour string
+
+const (
+	red      colour = "\x1b[31m"
+	green    colour = "\x1b[32m"
+	yellow   colour = "\x1b[33m"
+	cyan     colour = "\x1b[36m"
+	ordinary colour = "\x1b[39m"
+	endPaint        = "\x1b[0m"
+)
+
+const columnGap = 2
+
+func (t *table) add(cells ...string) {
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = tame(cell)
+	}
+	t.rows = append(t.rows, row)
+}
+
+// print writes the table with its head, fitted to the terminal.
+func (t *table) print(to Terminal) error {
+	t.leaveOut()
+	head := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		head[i] = c.name
+	}
+	lines := append([][]string{head}, t.rows...)
+	t.shorten(lines, to.Width)
+	t.align(lines)
+	var page bytes.Buffer
+	w := tabwriter.NewWriter(&page, 0, 0, columnGap, ' ', 0)
+	for n, cells := range lines {
+		for i, cell := range cells {
+			if i > 0 {
+				io.WriteString(w, "\t")
+			}
+			io.WriteString(w, t.painted(i, cell, n == 0, to.coloured()))
+		}
+		io.WriteString(w, "\n")
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(page.String()) {
+		if _, err := io.WriteString(to.Out, strings.TrimRight(line, " \n")+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaveOut takes the spare columns away that are empty.
+func (t *table) leaveOut() {
+	for i := len(t.columns) - 1; i >= 0; i-- {
+		said := func(row []string) bool { return row[i] != "" }
+		if !t.columns[i].spare || slices.ContainsFunc(t.rows, said) {
+			continue
+		}
+		t.columns = slices.Delete(t.columns, i, i+1)
+		for n, row := range t.rows {
+			t.rows[n] = slices.Delete(row, i, i+1)
+		}
+	}
+}
+
+func (t *table) painted(column int, cell string, head, coloured bool) string {
+	paint := t.columns[column].paint
+	if paint == nil || !coloured {
+		return cell
+	}
+	code := ordinary
+	if !head {
+		code = paint(cell)
+	}
+	return string(code) + cell + endPaint
+}
+
+// shorten cuts the column that may be cut, so that the rest fits.
+func (t *table) shorten(lines [][]string, width int) {
+	const least = 20
+	for i, c := range t.columns {
+		if !c.cut || width == 0 {
+			continue
+		}
+		room := width
+		for j := range t.columns {
+			if j != i {
+				room -= widest(lines, j) + columnGap
+			}
+		}
+		for _, cells := range lines {
+			cells[i] = cutTo(cells[i], max(room, least))
+		}
+	}
+}
+
+func (t *table) align(lines [][]string) {
+	for i, c := range t.columns {
+		if !c.right {
+			continue
+		}
+		width := widest(lines, i)
+		for _, cells := range lines {
+			cells[i] = strings.Repeat(" ", width-utf8.RuneCountInString(cells[i])) + cells[i]
+		}
+	}
+}
+
+func widest(lines [][]string, column int) int {
+	width := 0
+	for _, cells := range lines {
+		width = max(width, utf8.RuneCountInString(cells[column]))
+	}
+	return width
+}
+
+func cutTo(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	return string(runes[:width-1]) + "…"
+}
+
+// tame takes out of a text what would move the cursor, colour the terminal or
+// deceive the eye: labels come from lists that others wrote.
+func tame(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return ' '
+		case unicode.In(r, unicode.Cf, unicode.Co), r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// printJSON writes one object a line.
+func printJSON[T any](to io.Writer, rows ...T) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetEscapeHTML(false)
+	for _, row := range rows {
+		if err := encoder.Encode(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}

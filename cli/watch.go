@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"btcwatch/chain"
+	"btcwatch/daemon"
+	"btcwatch/sql"
+	"btcwatch/watchlist"
+)
+
+type watchCommand struct {
+	Add    watchAdd    `cmd:"" help:"Watch an address from now on."`
+	List   watchList   `cmd:"" help:"List the watched addresses."`
+	Retire watchRetire `cmd:"" help:"Watch an address no more; what is recorded stays."`
+}
+
+type watchList struct {
+	All  bool `help:"Also those that are retired."`
+	JSON bool `name:"json" help:"One JSON object a line."`
+}
+
+// Run lists who is watched.
+func (c *watchList) Run(s *session) error {
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+		rows, err := store.Watched(ctx, c.All)
+		if err != nil {
+			return err
+		}
+		if waiting := notTaken(config, rows); waiting > 0 {
+			s.say("%s of %s not recorded yet: btcwatch run takes them up at its start, a running one when told to reload.",
+				counted(waiting, "address", "addresses"), config.File)
+		}
+		if c.JSON {
+			return printJSON(s.Out, rows...)
+		}
+		if len(rows) == 0 {
+			s.say("No address is on the list. Add one: btcwatch watch add ADDRESS, or a [watch.\"ADDRESS\"] table in %s.", config.File)
+			return nil
+		}
+		return c.table(rows).print(s.Terminal)
+	})
+}
+
+// notTaken counts the addresses of the configuration that no daemon has
+// brought to the database yet.
+func notTaken(config *daemon.Config, rows []sql.WatchedRow) int {
+	have := map[string]bool{}
+	for _, row := range rows {
+		have[row.Address] = row.RetiredAt == nil
+	}
+	waiting := 0
+	for _, l := range config.Watch {
+		if !have[l.Address.Text] {
+			waiting++
+		}
+	}
+	return waiting
+}
+
+func (c *watchList) table(rows []sql.WatchedRow) *table {
+	t := &table{columns: []column{
+		{name: "ADDRESS"}, {name: "LABEL", cut: true, spare: true}, {name: "BASIS", spare: true}, {name: "LIST"},
+		{name: "BALANCE BTC", right: true}, {name: "TXS", right: true}, {name: "LAST ACTIVITY (UTC)"}, {name: "ADDED (UTC)"},
+	}}
+	if c.All {
+		t.columns = append(t.columns, column{name: "RETIRED (UTC)"})
+	}
+	for _, row := range rows {
+		txs := grouped(row.TxCount)
+		if !row.HistoryRead {
+			txs += "+" // those before the watch are not read yet
+		}
+		cells := []string{
+			row.Address, row.Label, row.Basis, row.List, known(row.BalanceSat), txs, minute(row.LastAt), minute(&row.AddedAt),
+		}
+		if c.All {
+			cells = append(cells, minute(row.RetiredAt))
+		}
+		t.add(cells...)
+	}
+	return t
+}
+
+type watchRetire struct {
+	Address string `arg:"" help:"The address."`
+}
+
+// Run retires an address.
+func (c *watchRetire) Run(s *session) error {
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	address, err := chain.ParseAddress(c.Address, config.Network)
+	if err != nil {
+		return wrongUse{err.Error()}
+	}
+	if line, kept := keptAt(config, address); kept {
+		return fmt.Errorf("%s is kept in the configuration: remove its table at %s:%d and reload (systemctl reload btcwatch, or kill -HUP); what is recorded stays",
+			address.Text, config.File, line)
+	}
+	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+		actor, err := s.actor(ctx, config, store)
+		if err != nil {
+			return err
+		}
+		_, err = store.Retire(ctx, address, actor)
+		if errors.Is(err, sql.ErrNotWatched) {
+			return notOnList(ctx, store, config, address)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(s.Out, "Retired %s: it is watched no more; what is recorded stays.\n", address.Text)
+		return err
+	})
+}
+
+// notOnList says why there is nothing to retire.
+func notOnList(ctx context.Context, store *sql.Store, config *daemon.Config, address chain.Address) error {
+	left, err := store.Listings(ctx, address)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("%s has gone from %s and is retired when the daemon reads that file: start it, or reload it (systemctl reload btcwatch, or kill -HUP)",
+			address.Text, config.File)
+	}
+	return fmt.Errorf("%s is not watched: btcwatch watch list shows who is", address.Text)
+}
+
+// keptAt says on which line the configuration keeps an address.
+func keptAt(config *daemon.Config, address chain.Address) (line int, kept bool) {
+	for _, l := range config.Watch {
+		if string(l.Address.Script) != string(address.Script) {
+			continue
+		}
+		for _, spelling := range []string{l.Address.Text, strings.ToUpper(l.Address.Text)} {
+			if line := config.Line("watch." + spelling); line > 0 {
+				return line, true
+			}
+		}
+		return 0, true
+	}
+	return 0, false
+}
+
+// describe names the lists that an address is on.
+func describe(listings []watchlist.Listing) string {
+	var parts []string
+	for _, l := range listings {
+		text := fmt.Sprintf("the list %q", l.List)
+		if l.Label != "" {
+			text += fmt.Sprintf(" as %q", tame(l.Label))
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, " and ")
+}

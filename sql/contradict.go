@@ -1,0 +1,131 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/jackc/pgx/v5"
+
+	"btcwatch/chain"
+)
+
+// Recorded is what became of a page of transactions.
+type Recorded struct {
+	News     int // written now
+	Astray   int // left out: confirmed in a block that the chain followed does not have at that height
+	Invented int // left out: confirmed in a followed block that does not hold them
+}
+
+// checked leaves out what the followed chain contradicts. A credit within the
+// watch of its address cannot be in a followed block that did not show it; a
+// debit can, of an output that was not known then.
+func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fact, error) {
+	chainNow, placed, err := c.followed(ctx, facts)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the chain followed: %w", err)
+	}
+	var kept []*fact
+	for _, f := range facts {
+		place := f.tx.Place
+		if place == nil {
+			kept = append(kept, f)
+			continue
+		}
+		hash, covered := chainNow[place.Height]
+		switch {
+		case covered && hash != place.Block:
+			r.Astray++
+		case covered && !placed[f.tx.ID] && c.mustHaveShown(f):
+			r.Invented++
+		default:
+			kept = append(kept, f)
+		}
+	}
+	return kept, nil
+}
+
+// mustHaveShown says whether following could not have missed a transaction.
+func (c *commit) mustHaveShown(f *fact) bool {
+	for _, e := range f.effects {
+		joined := c.set.scripts[e.Script].joined
+		if len(e.Credits) > 0 && joined != nil && f.tx.Place.Height > *joined {
+			return true
+		}
+	}
+	return false
+}
+
+// followed gives the hashes of the followed blocks that the facts speak of, and
+// which of the transactions were found in one.
+func (c *commit) followed(ctx context.Context, facts []*fact) (map[int32]chainhash.Hash, map[chainhash.Hash]bool, error) {
+	var heights []int32
+	var txs []*chain.Transaction
+	for _, f := range facts {
+		if f.tx.Place != nil {
+			heights, txs = append(heights, f.tx.Place.Height), append(txs, f.tx)
+		}
+	}
+	blocks, placed := map[int32]chainhash.Hash{}, map[chainhash.Hash]bool{}
+	if len(txs) == 0 {
+		return blocks, placed, nil
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT n.height, b.hash
+		FROM btcwatch.chain_now n
+		JOIN btcwatch.block b ON b.id = n.block_id
+		WHERE n.height = ANY($1)`, heights)
+	if err != nil {
+		return nil, nil, err
+	}
+	var height int32
+	var hash []byte
+	_, err = pgx.ForEachRow(found, []any{&height, &hash}, func() error {
+		blocks[height] = chainhash.Hash(hash)
+		return nil
+	})
+	if err != nil || len(blocks) == 0 {
+		return blocks, placed, err
+	}
+	found, err = c.tx.Query(ctx, `
+		SELECT t.txid
+		FROM btcwatch.tx t
+		WHERE t.txid = ANY($1)
+		  AND EXISTS (
+		      SELECT FROM btcwatch.placement p
+		      JOIN btcwatch.chain_now n ON n.block_id = p.block_id
+		      WHERE p.tx_id = t.id)`, hashes(txs))
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = pgx.ForEachRow(found, []any{&hash}, func() error {
+		placed[chainhash.Hash(hash)] = true
+		return nil
+	})
+	return blocks, placed, err
+}
+
+// displace makes unconfirmed again what an explorer said is in a block at this
+// height, and is not in the block that is now verified there.
+func (c *commit) displace(ctx context.Context, block *chain.Block) error {
+	var ids [][]byte
+	for i := range block.IDs {
+		ids = append(ids, block.IDs[i][:])
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT n.tx_id
+		FROM btcwatch.tx_now n
+		JOIN btcwatch.tx t ON t.id = n.tx_id
+		WHERE n.height = $1
+		  AND n.state = 'confirmed'
+		  AND t.txid <> ALL($2)
+		ORDER BY n.tx_id`, block.Height, ids)
+	if err != nil {
+		return fmt.Errorf("find what is not in block %d: %w", block.Height, err)
+	}
+	displaced, err := pgx.CollectRows(found, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("find what is not in block %d: %w", block.Height, err)
+	}
+	return c.unconfirmAll(ctx, displaced)
+}
