@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/alerts"
@@ -160,15 +161,19 @@ func rawBytes(tx *chain.Transaction) []byte {
 // stated of the outputs that all of them spend.
 func (c *commit) putParts(ctx context.Context, facts []*fact, scripts map[string]int64) error {
 	var in, out, stated partRows
-	said := map[string]bool{}
+	said, here := map[wire.OutPoint]bool{}, map[chainhash.Hash]bool{}
+	for _, f := range facts {
+		here[f.tx.ID] = true
+	}
 	for _, f := range facts {
 		for i, txIn := range f.tx.Msg.TxIn {
 			prev := txIn.PreviousOutPoint
 			if f.isNew {
 				in.add(f.id, int64(i), prev.Hash[:], int64(prev.Index), 0)
 			}
-			if i < len(f.tx.Spent) && f.tx.Spent[i] != nil && !said[prev.String()] {
-				said[prev.String()] = true
+			// What is recorded here needs nobody's word.
+			if i < len(f.tx.Spent) && f.tx.Spent[i] != nil && !said[prev] && !here[prev.Hash] {
+				said[prev] = true
 				stated.add(int64(f.source), 0, prev.Hash[:], int64(prev.Index), scripts[string(f.tx.Spent[i].PkScript)])
 				stated.amounts = append(stated.amounts, f.tx.Spent[i].Value)
 			}

@@ -4,7 +4,7 @@
 -- internal order, amounts satoshis, times UTC.
 --
 -- The tables that grow with the transactions (tx_input, tx_output,
--- stated_output, observation, tx_event, tx_now, movement, pending) have no
+-- stated_output, observation, tx_event, tx_now, touch, movement, pending) have no
 -- foreign keys: their rows are written in the commit that writes what they
 -- point to, and checking that again for each would cost as much as storing
 -- them. A test checks it over the whole record instead.
@@ -237,8 +237,8 @@ CREATE INDEX tx_now_height ON btcwatch.tx_now (height);
 
 -- That a transaction concerns a watched script, and since when we know.
 CREATE TABLE btcwatch.touch (
-    script_id   bigint NOT NULL REFERENCES btcwatch.script,
-    tx_id       bigint NOT NULL REFERENCES btcwatch.tx,
+    script_id   bigint NOT NULL,
+    tx_id       bigint NOT NULL,
     historic    boolean NOT NULL,
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (script_id, tx_id)

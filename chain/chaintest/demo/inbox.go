@@ -90,21 +90,22 @@ type body struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
 	Data      struct {
-		ID          string `json:"id"`
-		Severity    string `json:"severity"`
-		Network     string `json:"network"`
-		Address     string `json:"address"`
-		Label       string `json:"label"`
-		TxID        string `json:"txid"`
-		Direction   string `json:"direction"`
-		AmountSat   *int64 `json:"amount_sat"`
-		FeeSat      *int64 `json:"fee_sat"`
-		State       string `json:"state"`
-		Proof       string `json:"proof"`
-		RestsOn     string `json:"rests_on"`
-		BlockHeight *int32 `json:"block_height"`
-		BlockHash   string `json:"block_hash"`
-		Summary     string `json:"summary"`
+		ID          string   `json:"id"`
+		Severity    string   `json:"severity"`
+		Network     string   `json:"network"`
+		Address     string   `json:"address"`
+		Label       string   `json:"label"`
+		TxID        string   `json:"txid"`
+		Direction   string   `json:"direction"`
+		AmountSat   *int64   `json:"amount_sat"`
+		FeeSat      *int64   `json:"fee_sat"`
+		State       string   `json:"state"`
+		Proof       string   `json:"proof"`
+		RestsOn     string   `json:"rests_on"`
+		BlockHeight *int32   `json:"block_height"`
+		BlockHash   string   `json:"block_hash"`
+		Summary     string   `json:"summary"`
+		Lines       []string `json:"lines"`
 		List        *struct {
 			Added struct {
 				Count int `json:"count"`

@@ -38,7 +38,9 @@ const (
 )
 
 // tell says what happened.
-func (n *narrator) tell(format string, args ...any) { n.line(n.clock(), "", fmt.Sprintf(format, args...)) }
+func (n *narrator) tell(format string, args ...any) {
+	n.line(n.clock(), "", fmt.Sprintf(format, args...))
+}
 
 // happened says that something happened as it should.
 func (n *narrator) happened(format string, args ...any) {
@@ -47,6 +49,15 @@ func (n *narrator) happened(format string, args ...any) {
 
 // proves says what the lines before show.
 func (n *narrator) proves(text string) { n.line(margin, faint, "proves: "+text) }
+
+// quote gives a text for people, indented.
+func (n *narrator) quote(text string) {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		lines = append(lines, wrapped(line, width-len(margin)-2)...)
+	}
+	n.show(strings.Join(lines, "\n"))
+}
 
 // show gives a text as it is, indented.
 func (n *narrator) show(text string) {
@@ -68,7 +79,9 @@ func (n *narrator) raw(text string) {
 func (n *narrator) heading(text string) { n.raw("\n" + margin + n.paint(bold, text)) }
 
 // failed says why the demo ends.
-func (n *narrator) failed(err error) { n.line(n.clock(), "", n.paint(red, "FAILED: ")+err.Error()) }
+func (n *narrator) failed(err error) {
+	n.line(n.clock(), "", n.paint(red, "FAILED: ")+strings.TrimSpace(err.Error()))
+}
 
 func (n *narrator) line(head, colour, text string) {
 	n.mu.Lock()
@@ -93,21 +106,23 @@ func (n *narrator) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// wrapped breaks a line between words. What is longer than a line, such as a
-// transaction id, stays whole.
+// wrapped breaks a line between words, and keeps its indentation. What is longer
+// than a line, such as a transaction id, stays whole.
 func wrapped(text string, width int) []string {
+	words := strings.TrimLeft(text, " ")
+	indent := text[:len(text)-len(words)]
 	var lines []string
-	line := ""
-	for _, word := range strings.Split(text, " ") {
-		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+	line := indent
+	for i, word := range strings.Split(words, " ") {
+		switch {
+		case i == 0:
+			line += word
+		case len([]rune(line))+1+len([]rune(word)) > width:
 			lines = append(lines, line)
-			line = word
-			continue
+			line = indent + word
+		default:
+			line += " " + word
 		}
-		if line != "" {
-			line += " "
-		}
-		line += word
 	}
 	return append(lines, line)
 }

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func (w *world) lookAtRecord(ctx context.Context) error {
+	w.say.heading("What an analyst finds")
+	height, err := w.node.Height(ctx)
+	if err != nil {
+		return err
+	}
+	err = w.awaitRows(ctx, "the last block", `SELECT DISTINCT to_height FROM coverage WHERE how = 'followed by blocks'`, fmt.Sprint(height))
+	if err != nil {
+		return err
+	}
+	err = w.awaitRows(ctx, "all deliveries done", `SELECT count(*) FROM deliveries WHERE state <> 'delivered'`, "0")
+	if err != nil {
+		return err
+	}
+	for _, query := range []string{
+		`SELECT label, direction, amount_btc::numeric(12,8), state, proof, block_height AS block, historic AS old, left(txid, 10) || '…' AS transaction
+		   FROM transactions JOIN addresses USING (address) ORDER BY block_height, label, txid`,
+		`SELECT label, balance_btc::numeric(12,8), received_sat, sent_sat, tx_count FROM balances JOIN addresses USING (address) ORDER BY label`,
+		`SELECT channel, state, count(*) AS alerts, max(attempts) AS most_tries FROM deliveries GROUP BY 1, 2 ORDER BY 1`,
+	} {
+		table, err := w.daemon.table(ctx, query)
+		if err != nil {
+			return err
+		}
+		w.say.tell("$ btcwatch sql -- -c \"%s\"", strings.Join(strings.Fields(query), " "))
+		w.say.show(table)
+	}
+	return nil
+}
+
+// tally counts what had to happen and what did.
+type tally struct {
+	all, happened, lost, doubled, strange int
+	faults                                []string
+}
+
+// count compares everything with the chain, and says the result.
+func (w *world) count(ctx context.Context) error {
+	w.record.look()
+	t := &tally{}
+	w.countAlerts(t)
+	w.countChannels(t)
+	for _, compare := range []func(context.Context, *tally) error{w.countTransactions, w.countBalances, w.countQuiet, w.countHeights} {
+		if err := compare(ctx, t); err != nil {
+			return err
+		}
+	}
+	w.say.blank()
+	for _, fault := range t.faults {
+		w.say.tell("%s", fault)
+	}
+	w.say.tell("Worked out from the chain: %d alerts, each on 3 channels; %d payments and %d balances in the record; the dust recorded and told to nobody; no block left out.",
+		len(w.wanted), len(w.ledger.effects), len(w.ledger.watched))
+	result := fmt.Sprintf("%d of %d happened, %d lost, %d doubled", t.happened, t.all, t.lost, t.doubled)
+	if t.strange > 0 {
+		result += fmt.Sprintf(", %d that nothing on the chain explains", t.strange)
+	}
+	if t.happened == t.all && t.lost+t.doubled+t.strange+len(t.faults) == 0 {
+		w.say.happened("%s", w.say.paint(bold, result))
+		return nil
+	}
+	return fmt.Errorf("%s", result)
+}
+
+func (t *tally) check(ok bool, format string, args ...any) {
+	t.all++
+	if ok {
+		t.happened++
+		return
+	}
+	t.faults = append(t.faults, fmt.Sprintf(format, args...))
+}
+
+// countAlerts looks for each alert, on each channel.
+func (w *world) countAlerts(t *tally) {
+	for _, want := range w.wanted {
+		missing := []string{}
+		var faults []string
+		for _, box := range w.boxes() {
+			b, came := w.find(box, want)
+			if !came {
+				missing = append(missing, box.what)
+				continue
+			}
+			faults = want.faults(b)
+		}
+		if len(missing) > 0 {
+			t.lost++
+		}
+		t.check(len(missing)+len(faults) == 0, "%s: missing on %v; wrong: %v", want, missing, faults)
+	}
+}
+
+// countChannels looks for what came too often, or should not have come. By one
+// id an alert may come again; a second id would be a second alert.
+func (w *world) countChannels(t *tally) {
+	about := map[string]body{}
+	for _, b := range append(w.record.bodies(), w.cases.bodies()...) {
+		about[b.Data.ID] = b
+	}
+	for _, box := range w.boxes() {
+		ids, repeats, faults := box.state()
+		t.faults = append(t.faults, faults...)
+		came := map[told]string{}
+		for _, id := range ids {
+			b := about[id]
+			i := slices.IndexFunc(w.wanted, func(want told) bool { return want.meant(b) })
+			switch {
+			case i < 0:
+				t.strange++
+				t.faults = append(t.faults, fmt.Sprintf("by %s came %s about %q (transaction %q), id %s", box.what, b.Type, b.Data.Label, b.Data.TxID, id))
+			case came[w.wanted[i]] != "":
+				t.doubled++
+				t.faults = append(t.faults, fmt.Sprintf("by %s came %s twice, with the ids %s and %s", box.what, w.wanted[i], came[w.wanted[i]], id))
+			default:
+				came[w.wanted[i]] = id
+			}
+		}
+		if repeats > 0 {
+			w.say.tell("(By %s, %d came again after a kill, with the same id and the same bytes. That is allowed: receivers drop it by its id.)", box.what, repeats)
+		}
+	}
+	w.sameBytes(t)
+}
+
+// sameBytes compares what two channels for programs carried.
+func (w *world) sameBytes(t *tally) {
+	ids, _, _ := w.record.state()
+	for _, id := range ids {
+		one, _ := w.record.get(id)
+		two, both := w.cases.get(id)
+		if both && string(one.content) != string(two.content) {
+			t.faults = append(t.faults, fmt.Sprintf("file and webhook carried other bytes for %s", id))
+		}
+	}
+}
+
+// countRows compares rows of the record with those that the chain demands.
+func (t *tally) countRows(what string, want, got []string) {
+	left := slices.Clone(got)
+	for _, row := range want {
+		i := slices.Index(left, row)
+		if i < 0 {
+			t.lost++
+			t.check(false, "%s not in the record: %s", what, row)
+			continue
+		}
+		left = slices.Delete(left, i, i+1)
+		t.check(true, "")
+	}
+	for _, row := range left {
+		if slices.Contains(want, row) {
+			t.doubled++
+		} else {
+			t.strange++
+		}
+		t.faults = append(t.faults, fmt.Sprintf("%s in the record, and not on the chain: %s", what, row))
+	}
+}
+
+func (w *world) countTransactions(ctx context.Context, t *tally) error {
+	var want []string
+	for _, e := range w.ledger.effects {
+		proof := "proven"
+		if e.historic {
+			proof = "-" // no block of that time has to be verified
+		}
+		want = append(want, fmt.Sprintf("%s|%s|%s|%d|confirmed|%d|%s|%s", e.to.text, e.txid, e.direction, e.amount, e.height, e.block, proof))
+	}
+	got, err := w.daemon.rows(ctx, `SELECT address, txid, direction, amount_sat, state, block_height, block_hash, CASE WHEN historic THEN '-' ELSE proof END FROM transactions`)
+	t.countRows("a payment", want, got)
+	return err
+}
+
+func (w *world) countBalances(ctx context.Context, t *tally) error {
+	var want []string
+	for _, l := range w.ledger.watched {
+		want = append(want, fmt.Sprintf("%s|%d", l.text, w.ledger.balance(l)))
+	}
+	got, err := w.daemon.rows(ctx, `SELECT address, balance_sat FROM balances`)
+	t.countRows("a balance", want, got)
+	return err
+}
+
+// countQuiet looks whether dust was kept quiet: recorded as alerts for the
+// daily report, and no delivery made of them. That none came is known already.
+func (w *world) countQuiet(ctx context.Context, t *tally) error {
+	for _, e := range w.ledger.effects {
+		if e.amount != dust {
+			continue
+		}
+		got, err := w.daemon.rows(ctx, fmt.Sprintf(`SELECT bool_and(quiet), count(*) > 0, count(d.channel) FROM alerts a LEFT JOIN deliveries d ON d.alert_id = a.id WHERE txid = '%s'`, e.txid))
+		if err != nil {
+			return err
+		}
+		t.check(slices.Equal(got, []string{"t|t|0"}), "the dust of %s is not kept quiet: %v", e.txid, got)
+	}
+	return nil
+}
+
+// countHeights looks whether every block since the start was covered.
+func (w *world) countHeights(ctx context.Context, t *tally) error {
+	got, err := w.daemon.rows(ctx, `SELECT count(*) FROM gaps WHERE kind = 'blocks'`)
+	if err == nil {
+		t.check(slices.Equal(got, []string{"0"}), "%v stretches of blocks were left out", got)
+	}
+	return err
+}
