@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"btcwatch/alerts"
@@ -97,7 +98,9 @@ func (s *session) env() alerts.Env {
 }
 
 func (c *checkup) configFault(err error) {
-	c.add(finding{Check: "configuration", State: isWrong, Finding: err.Error(), Do: "correct the file and try again"})
+	for line := range strings.SplitSeq(err.Error(), "\n") { // a line is a fault
+		c.add(finding{Check: "configuration", State: isWrong, Finding: line, Do: "correct the file and try again"})
+	}
 }
 
 func (c *checkup) configuration() {

@@ -40,7 +40,7 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	s.say("%s", s.opening(config))
-	leaveInTime(ctx, log)
+	defer leaveInTime(ctx, log)()
 	return daemon.Run(ctx, config, program)
 }
 
@@ -65,9 +65,9 @@ func (s *session) opening(config *daemon.Config) string {
 
 // leaveInTime ends the process ten seconds after it was told to stop, whatever
 // hangs: the record survives that as it survives a kill.
-func leaveInTime(ctx context.Context, log *slog.Logger) {
+func leaveInTime(ctx context.Context, log *slog.Logger) (left func() bool) {
 	const patience = 9500 * time.Millisecond
-	context.AfterFunc(ctx, func() {
+	return context.AfterFunc(ctx, func() {
 		time.AfterFunc(patience, func() {
 			log.Error("not stopped in ten seconds, leaving all the same")
 			os.Exit(1)

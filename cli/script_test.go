@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -160,14 +158,4 @@ func signal(ts *testscript.TestScript, _ bool, args []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(signals[args[0]]))
 	}
-}
-
-// projectFile gives a file of the project's own folder.
-func projectFile(t *testing.T, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", name))
-	if err != nil {
-		t.Fatal(fmt.Errorf("read the project's %s: %w", name, err))
-	}
-	return data
 }

@@ -50,6 +50,7 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	}
 	defer e.Close()
 	if e.Chain == nil {
+		sight.Err = fmt.Errorf("%w: its kind, %s, does not show the chain", explorer.ErrRefused, e.Kind)
 		return sight
 	}
 	began := time.Now()

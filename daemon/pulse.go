@@ -49,9 +49,10 @@ func (p *pulse) end(job string, next time.Time) {
 	}
 }
 
-// patience is how long a job may go without a sign of life. It is longer than
-// any single question to an explorer or the database may take.
-const patience = 3 * time.Minute
+// patience is how long a job may go without a sign of life. A single question
+// to an explorer that asks for patience itself (Retry-After, a slow pace) may
+// take minutes.
+const patience = 15 * time.Minute
 
 // hung names a job that gives no sign of life, or that is long overdue.
 func (p *pulse) hung() (job string, hung bool) {

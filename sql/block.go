@@ -210,13 +210,15 @@ func (c *commit) grade() alerts.Proof {
 
 func (c *commit) putBlock(ctx context.Context, block *chain.Block, source int32) (id int64, err error) {
 	c.note("block %d %s", block.Height, block.Hash)
-	err = c.tx.QueryRow(ctx, `
+	_, err = c.tx.Exec(ctx, `
 		INSERT INTO btcwatch.block (hash, height, header, time, tx_count, explorer_id, recorded_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash
-		RETURNING id`, block.Hash[:], block.Height, block.HeaderBytes(), block.Time(), len(block.Transactions), source, c.at).Scan(&id)
+		ON CONFLICT DO NOTHING`, block.Hash[:], block.Height, block.HeaderBytes(), block.Time(), len(block.Transactions), source, c.at)
+	if err == nil { // it may be there already: the chain left it and came back
+		err = c.tx.QueryRow(ctx, `SELECT id FROM btcwatch.block WHERE hash = $1`, block.Hash[:]).Scan(&id)
+	}
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("record the block: %w", err)
 	}
 	_, err = c.tx.Exec(ctx, `
 		WITH e AS (

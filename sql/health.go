@@ -162,18 +162,15 @@ func (s *Store) SetExplorers(ctx context.Context, configured []explorer.Settings
 			return fmt.Errorf("name the explorers: %w", err)
 		}
 		for _, e := range configured {
-			_, err := tx.Exec(ctx, `
-				WITH made AS (
-				    INSERT INTO btcwatch.explorer (name)
-				    VALUES ($1)
-				    ON CONFLICT (name) DO UPDATE SET name = excluded.name
-				    RETURNING id
-				)
+			id, err := nameExplorer(ctx, tx, e.Name)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, `
 				INSERT INTO btcwatch.explorer_now (explorer_id, kind, operator, configured, state)
-				SELECT id, $2, $3, true, 'ok'
-				FROM made
+				VALUES ($1, $2, $3, true, 'ok')
 				ON CONFLICT (explorer_id) DO UPDATE
-				SET kind = excluded.kind, operator = excluded.operator, configured = true`, e.Name, e.Kind, e.Operator)
+				SET kind = excluded.kind, operator = excluded.operator, configured = true`, id, e.Kind, e.Operator)
 			if err != nil {
 				return fmt.Errorf("name the explorer %s: %w", e.Name, err)
 			}

@@ -204,30 +204,44 @@ func (m *model) touch(t *modelTx) {
 // stepBack takes the blocks above a height off.
 func (m *model) stepBack(height int32) {
 	for _, t := range m.txs {
-		if t.state != "confirmed" || t.height <= height {
-			continue
-		}
-		t.state, t.proof, t.height, t.block, t.time = "unconfirmed", "reported", 0, chainhash.Hash{}, time.Time{}
-		t.reorged = true
-		if t.msg.TxIn[0].PreviousOutPoint.Index == wire.MaxPrevOutIndex {
-			t.state = "dropped"
-		}
-		if moves, fee := m.moves(t.msg, nil); t.state == "unconfirmed" {
-			t.moves = moves
-			if fee != nil {
-				t.fee = fee
-			}
-			for _, mv := range moves {
-				if _, ok := t.touched[mv.script]; !ok {
-					t.touched[mv.script] = false
-				}
-			}
+		if t.state == "confirmed" && t.height > height {
+			m.unconfirm(t)
 		}
 	}
 	m.height = height
 	// What is above the fork is no longer from before any watch.
 	for script, joined := range m.joined {
 		m.joined[script] = min(joined, height)
+	}
+}
+
+// cover moves on to a block: what was said to be at its height and is not in it
+// is unconfirmed.
+func (m *model) cover(block *chain.Block) {
+	for id, t := range m.txs {
+		if t.state == "confirmed" && t.height == block.Height && !slices.Contains(block.IDs, id) {
+			m.unconfirm(t)
+		}
+	}
+	m.height = block.Height
+}
+
+func (m *model) unconfirm(t *modelTx) {
+	t.state, t.proof, t.height, t.block, t.time = "unconfirmed", "reported", 0, chainhash.Hash{}, time.Time{}
+	t.reorged = true
+	if t.msg.TxIn[0].PreviousOutPoint.Index == wire.MaxPrevOutIndex {
+		t.state = "dropped"
+		return
+	}
+	moves, fee := m.moves(t.msg, nil)
+	t.moves = moves
+	if fee != nil {
+		t.fee = fee
+	}
+	for _, mv := range moves {
+		if _, ok := t.touched[mv.script]; !ok {
+			t.touched[mv.script] = false
+		}
 	}
 }
 

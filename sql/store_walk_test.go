@@ -12,6 +12,7 @@ import (
 
 	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
+	"btcwatch/sql"
 )
 
 // walk is a random life of a store beside the model of it.
@@ -149,7 +150,9 @@ func (w *walk) say(explorer string, page []*chain.Transaction) {
 	if len(page) == 0 {
 		return
 	}
-	w.report(explorer, page...)
+	if r := w.report(explorer, page...); r.Astray+r.Invented > 0 {
+		w.Fatalf("the truth was left out: %+v", r)
+	}
 	w.model.tell(page, "reported")
 }
 
@@ -221,8 +224,8 @@ func (w *walk) wholeHistory() {
 	w.model.covered[string(a.Script)] = true
 	before := w.dump()
 	for page := range slices.Chunk(all, 7) {
-		if n := w.report(explorer, page...); n != 0 {
-			w.Fatalf("%d of a page that was read before are news", n)
+		if r := w.report(explorer, page...); r != (sql.Recorded{}) {
+			w.Fatalf("a page that was read before gives %+v", r)
 		}
 	}
 	if w.dump() != before {
@@ -251,7 +254,7 @@ func (w *walk) coverBlock() {
 	}
 	_, err = w.writer.RecordBlock(w.Context(), block, w.explorer(), said)
 	w.must(err)
-	w.model.height = block.Height
+	w.model.cover(block)
 	var shown []*chain.Transaction
 	for i, msg := range block.Transactions {
 		if !w.model.shows(msg) && !w.spendsWithin(shown, msg) {
@@ -321,8 +324,18 @@ func (w *walk) stale() {
 	if !ok || len(w.orphans) == 0 {
 		return
 	}
-	if tx := w.orphans[w.IntN(len(w.orphans))]; w.touches(tx.Msg, a) {
+	tx := w.orphans[w.IntN(len(w.orphans))]
+	hash, covered, err := w.store.ChainHash(w.Context(), tx.Place.Height)
+	w.must(err)
+	switch {
+	case w.model.txs[tx.ID] == nil || !w.touches(tx.Msg, a):
+	case !covered || hash == tx.Place.Block:
 		w.say(w.explorer(), []*chain.Transaction{tx})
+	default:
+		before := w.dump()
+		if r := w.report(w.explorer(), tx); r.Astray > 1 || r.News > 0 || r.Astray == 1 && w.dump() != before {
+			w.Fatalf("another block at a covered height: %+v", r)
+		}
 	}
 }
 

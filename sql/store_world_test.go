@@ -163,11 +163,11 @@ func (b *bench) watch(l watchlist.Listing) {
 	b.must(err)
 }
 
-func (b *bench) report(explorer string, txs ...*chain.Transaction) int {
+func (b *bench) report(explorer string, txs ...*chain.Transaction) sql.Recorded {
 	b.Helper()
-	n, err := b.writer.Record(b.Context(), explorer, txs)
+	r, err := b.writer.Record(b.Context(), explorer, txs)
 	b.must(err)
-	return n
+	return r
 }
 
 func (b *bench) question(a chain.Address) *sql.Question {

@@ -203,11 +203,13 @@ func (c *listChange) retire(ctx context.Context, l listingRow) error {
 }
 
 func (c *listChange) script(ctx context.Context, a chain.Address) (id int64, err error) {
-	err = c.tx.QueryRow(ctx, `
+	_, err = c.tx.Exec(ctx, `
 		INSERT INTO btcwatch.script (sha256, script, address)
 		VALUES ($1, $2, $3)
-		ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256
-		RETURNING id`, digest(a.Script), a.Script, a.Text).Scan(&id)
+		ON CONFLICT DO NOTHING`, digest(a.Script), a.Script, a.Text)
+	if err == nil {
+		err = c.tx.QueryRow(ctx, `SELECT id FROM btcwatch.script WHERE sha256 = $1`, digest(a.Script)).Scan(&id)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("record the script of %s: %w", a.Text, err)
 	}

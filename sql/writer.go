@@ -174,12 +174,19 @@ func (c *commit) explorer(ctx context.Context, name string) (int32, error) {
 	if id, ok := c.ids[name]; ok {
 		return id, nil
 	}
-	var id int32
-	err := c.tx.QueryRow(ctx, `
+	return nameExplorer(ctx, c.tx, name)
+}
+
+// nameExplorer takes two statements: only the second one sees a row that
+// another transaction has made meanwhile.
+func nameExplorer(ctx context.Context, tx pgx.Tx, name string) (id int32, err error) {
+	_, err = tx.Exec(ctx, `
 		INSERT INTO btcwatch.explorer (name)
 		VALUES ($1)
-		ON CONFLICT (name) DO UPDATE SET name = excluded.name
-		RETURNING id`, name).Scan(&id)
+		ON CONFLICT DO NOTHING`, name)
+	if err == nil {
+		err = tx.QueryRow(ctx, `SELECT id FROM btcwatch.explorer WHERE name = $1`, name).Scan(&id)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("name the explorer %s: %w", name, err)
 	}

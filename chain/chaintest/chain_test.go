@@ -23,10 +23,10 @@ func TestChainBlocksAreSane(t *testing.T) {
 	c.MineMempool()
 	c.History(w.Address(chain.P2SH, 1).Script, 1200)
 	c.Reorg(2)
-	height, block := c.Tip()
+	height, _ := c.Tip()
 	commitments := 0
 	for ; height > 0; height-- {
-		block = c.BlockAt(height)
+		block := c.BlockAt(height)
 		b := btcutil.NewBlock(block)
 		if err := blockchain.CheckBlockSanity(b, chaincfg.RegressionNetParams.PowLimit, blockchain.NewMedianTime()); err != nil {
 			t.Fatalf("height %d: %v", height, err)

@@ -28,7 +28,7 @@ func isHTML(h http.Header) bool {
 
 // unsuccessful gives the error for an answer with any status but 200.
 func (c *client) unsuccessful(res *http.Response, q question) error {
-	kind, detail := statusKind(res, q)
+	detail, kind := statusKind(res, q)
 	e := &Error{Kind: kind, Status: res.StatusCode, Detail: detail}
 	asked := c.retryAfter(res.Header)
 	if res.StatusCode == http.StatusTooManyRequests || (res.StatusCode == http.StatusServiceUnavailable && asked > 0) {
@@ -37,35 +37,35 @@ func (c *client) unsuccessful(res *http.Response, q question) error {
 	return e
 }
 
-func statusKind(res *http.Response, q question) (kind error, detail string) {
+func statusKind(res *http.Response, q question) (detail string, kind error) {
 	status := res.StatusCode
 	switch {
 	case status == http.StatusTooManyRequests:
-		return ErrRateLimited, "asked too often: lower requests_per_second"
+		return "asked too often: lower requests_per_second", ErrRateLimited
 	case status == http.StatusNotFound:
 		return notFound(res, q)
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
-		return ErrUnavailable, "it has trouble of its own"
+		return "it has trouble of its own", ErrUnavailable
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
-		return ErrRefused, "access denied: the credentials are wrong, or it has banned this host"
+		return "access denied: the credentials are wrong, or it has banned this host", ErrRefused
 	case status >= 300 && status < 400:
-		return ErrRefused, "it redirects, which is not followed: set url to where it leads, if that is its own"
+		return "it redirects, which is not followed: set url to where it leads, if that is its own", ErrRefused
 	case status >= 400:
-		return ErrRefused, refusal(errorText(res))
+		return refusal(errorText(res)), ErrRefused
 	}
-	return ErrMalformed, "it answers with an unexpected status"
+	return "it answers with an unexpected status", ErrMalformed
 }
 
 // notFound tells "there is no such transaction" from "there is no such page":
 // a wrong base address, or a proxy's own 404, must never read as the former.
-func notFound(res *http.Response, q question) (kind error, detail string) {
+func notFound(res *http.Response, q question) (detail string, kind error) {
 	text := errorText(res)
 	page := isHTML(res.Header) || strings.HasPrefix(text, "<") ||
 		strings.Contains(text, "endpoint does not exist") || strings.Contains(text, "page not found")
 	if q.absent && !page && (strings.Contains(text, "not found") || strings.Contains(text, "no such")) {
-		return ErrNotFound, ""
+		return "", ErrNotFound
 	}
-	return ErrRefused, "it does not serve this question: check url"
+	return "it does not serve this question: check url", ErrRefused
 }
 
 // refusal words a 4xx by the phrases that servers are known to use.

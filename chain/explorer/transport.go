@@ -64,33 +64,33 @@ func (c *client) broken(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	kind, detail := c.reason(ctx, err)
+	detail, kind := c.reason(ctx, err)
 	return &Error{Kind: kind, Detail: detail, cause: ctx.Err()}
 }
 
-func (c *client) reason(ctx context.Context, err error) (kind error, detail string) {
+func (c *client) reason(ctx context.Context, err error) (detail string, kind error) {
 	var timeout net.Error
 	switch {
 	case ctx.Err() != nil:
-		return ErrUnavailable, "no whole answer in the time that was left"
+		return "no whole answer in the time that was left", ErrUnavailable
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return ErrUnavailable, fmt.Sprintf("no whole answer within %s", c.timeout)
+		return fmt.Sprintf("no whole answer within %s", c.timeout), ErrUnavailable
 	case isProxyFault(err):
-		return ErrUnavailable, "the proxy does not connect to it"
+		return "the proxy does not connect to it", ErrUnavailable
 	case isA[*net.DNSError](err):
-		return ErrUnavailable, "its host name does not resolve"
+		return "its host name does not resolve", ErrUnavailable
 	case isA[*tls.CertificateVerificationError](err), isA[x509.HostnameError](err):
-		return ErrUnavailable, "its TLS certificate is not valid"
+		return "its TLS certificate is not valid", ErrUnavailable
 	case strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
-		return ErrUnavailable, "TLS fails"
+		return "TLS fails", ErrUnavailable
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return ErrUnavailable, "connection refused"
+		return "connection refused", ErrUnavailable
 	case isCorrupt(err):
-		return ErrMalformed, "the answer is not sound HTTP or gzip"
+		return "the answer is not sound HTTP or gzip", ErrMalformed
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return ErrUnavailable, "the connection broke off"
+		return "the connection broke off", ErrUnavailable
 	}
-	return ErrUnavailable, "the connection failed"
+	return "the connection failed", ErrUnavailable
 }
 
 func isA[T error](err error) bool {

@@ -27,7 +27,11 @@ func (w *world) lookAtRecord(ctx context.Context) error {
 		`SELECT label, balance_btc::numeric(12,8), received_sat, sent_sat, tx_count FROM balances JOIN addresses USING (address) ORDER BY label`,
 		`SELECT channel, state, count(*) AS alerts, max(attempts) AS most_tries FROM deliveries GROUP BY 1, 2 ORDER BY 1`,
 	} {
-		table, err := w.daemon.table(ctx, query)
+		var table string
+		err := w.await(ctx, "an answer of the database", func() (done bool, err error) {
+			table, err = w.daemon.table(ctx, query)
+			return err == nil, err
+		})
 		if err != nil {
 			return err
 		}
@@ -176,7 +180,7 @@ func (w *world) countTransactions(ctx context.Context, t *tally) error {
 		}
 		want = append(want, fmt.Sprintf("%s|%s|%s|%d|confirmed|%d|%s|%s", e.to.text, e.txid, e.direction, e.amount, e.height, e.block, proof))
 	}
-	got, err := w.daemon.rows(ctx, `SELECT address, txid, direction, amount_sat, state, block_height, block_hash, CASE WHEN historic THEN '-' ELSE proof END FROM transactions`)
+	got, err := w.rows(ctx, `SELECT address, txid, direction, amount_sat, state, block_height, block_hash, CASE WHEN historic THEN '-' ELSE proof END FROM transactions`)
 	t.countRows("a payment", want, got)
 	return err
 }
@@ -186,7 +190,7 @@ func (w *world) countBalances(ctx context.Context, t *tally) error {
 	for _, l := range w.ledger.watched {
 		want = append(want, fmt.Sprintf("%s|%d", l.text, w.ledger.balance(l)))
 	}
-	got, err := w.daemon.rows(ctx, `SELECT address, balance_sat FROM balances`)
+	got, err := w.rows(ctx, `SELECT address, balance_sat FROM balances`)
 	t.countRows("a balance", want, got)
 	return err
 }
@@ -198,7 +202,7 @@ func (w *world) countQuiet(ctx context.Context, t *tally) error {
 		if e.amount != dust {
 			continue
 		}
-		got, err := w.daemon.rows(ctx, fmt.Sprintf(`SELECT bool_and(quiet), count(*) > 0, count(d.channel) FROM alerts a LEFT JOIN deliveries d ON d.alert_id = a.id WHERE txid = '%s'`, e.txid))
+		got, err := w.rows(ctx, fmt.Sprintf(`SELECT bool_and(quiet), count(*) > 0, count(d.channel) FROM alerts a LEFT JOIN deliveries d ON d.alert_id = a.id WHERE txid = '%s'`, e.txid))
 		if err != nil {
 			return err
 		}
@@ -209,7 +213,7 @@ func (w *world) countQuiet(ctx context.Context, t *tally) error {
 
 // countHeights looks whether every block since the start was covered.
 func (w *world) countHeights(ctx context.Context, t *tally) error {
-	got, err := w.daemon.rows(ctx, `SELECT count(*) FROM gaps WHERE kind = 'blocks'`)
+	got, err := w.rows(ctx, `SELECT count(*) FROM gaps WHERE kind = 'blocks'`)
 	if err == nil {
 		t.check(slices.Equal(got, []string{"0"}), "%v stretches of blocks were left out", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -106,14 +107,16 @@ func (n *narrator) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// wrapped breaks a line between words, and keeps its indentation. What is longer
-// than a line, such as a transaction id, stays whole.
+// namedLine is "  name   value", whose further lines go under the value.
+var namedLine = regexp.MustCompile(`^ {2}\S+( \S+)? {2,}`)
+
+// wrapped breaks a line between words. What is longer than a line, such as a
+// transaction id, stays whole.
 func wrapped(text string, width int) []string {
-	words := strings.TrimLeft(text, " ")
-	indent := text[:len(text)-len(words)]
+	head := namedLine.FindString(text)
+	line, indent := head, strings.Repeat(" ", len(head))
 	var lines []string
-	line := indent
-	for i, word := range strings.Split(words, " ") {
+	for i, word := range strings.Split(text[len(head):], " ") {
 		switch {
 		case i == 0:
 			line += word

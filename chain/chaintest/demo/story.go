@@ -129,7 +129,8 @@ func (w *world) beginWatch(ctx context.Context) error {
 	if c := b.Data.List; c == nil || c.Added.Count != 3 || c.HistoricPayments != 1 || c.HistoricReceivedSat == nil || *c.HistoricReceivedSat != 5_000_000 {
 		return fmt.Errorf("3 addresses were added with 1 old payment of 5000000 satoshis, and the message of it says: %s", b.Data.Summary)
 	}
-	w.say.happened("One message sums it up: %s", strings.Join(append([]string{b.Data.Summary}, b.Data.Lines...), " "))
+	w.say.happened("One message sums it up: %s", b.Data.Summary)
+	w.say.quote(strings.Join(b.Data.Lines, "\n"))
 	w.say.proves("what happened before the watch is recorded, and floods nobody with alarms.")
 	return nil
 }
@@ -244,10 +245,23 @@ func (w *world) receiverBreaks(ctx context.Context) error {
 	}
 	w.say.happened("Mail and file have alert %s; the receiver refused it.", b.Data.ID)
 	w.say.proves("one channel that fails never holds up another.")
-	// Only when the failure is written down: a try that is cut off in the
-	// middle is not taken up again before a minute and a half has passed.
-	return w.awaitRows(ctx, "the failed delivery on record",
-		`SELECT channel, attempts FROM deliveries WHERE state <> 'delivered' AND last_error IS NOT NULL`, "cases|1")
+	w.late = paid[0]
+	return w.awaitRest(ctx)
+}
+
+// awaitRest waits until no try is under way. One that is cut off by a kill is
+// lost neither, but nobody takes it up again before a minute and a half has
+// passed, and who looks on has not got that long.
+func (w *world) awaitRest(ctx context.Context) error {
+	return w.await(ctx, "the failed delivery on record", func() (bool, error) {
+		rows, err := w.daemon.rows(ctx, `SELECT channel, last_error IS NOT NULL FROM deliveries WHERE state <> 'delivered'`)
+		for _, row := range rows {
+			if row != "cases|t" {
+				return false, fmt.Errorf("the database says %q", rows)
+			}
+		}
+		return err == nil, err
+	})
 }
 
 func (w *world) killBoth(ctx context.Context) error {
@@ -262,7 +276,7 @@ func (w *world) killBoth(ctx context.Context) error {
 	if err := w.mine(ctx); err != nil {
 		return err
 	}
-	w.wanted = append(w.wanted, told{confirmed, paid[0]})
+	w.missed = paid[0]
 	w.say.tell("Meanwhile somebody pays %s to the first address, and a block confirms both payments.", btc(paid[0].amount))
 	return nil
 }
@@ -274,21 +288,17 @@ func (w *world) startAgain(ctx context.Context) error {
 		return err
 	}
 	w.say.tell("The receiver is mended, and btcwatch is started again.")
-	late := w.wanted[len(w.wanted)-2]
-	b, err := w.expect(ctx, late)
+	b, err := w.expect(ctx, told{seen, w.late})
 	if err != nil {
 		return err
 	}
-	arrived, _ := w.cases.get(b.Data.ID)
-	if arrived.at.Before(began) {
-		return fmt.Errorf("alert %s was taken before the daemon was back, and the receiver was out of order then", b.Data.ID)
+	if arrived, _ := w.cases.get(b.Data.ID); arrived.at.Before(began) {
+		w.say.tell("(The receiver took alert %s before the kill already: this machine is slow, or somebody else kills too.)", b.Data.ID)
+	} else {
+		w.say.happened("The receiver now has alert %s, the id that it refused, once.", b.Data.ID)
+		w.say.proves("an alert that waits survives the death of the daemon and of its database.")
 	}
-	w.say.happened("The receiver has alert %s, the id that it refused, now once.", b.Data.ID)
-	w.say.proves("an alert that waits survives the death of the daemon and of its database.")
-	if _, err := w.expectConfirmed(ctx, []*effect{late.about}); err != nil {
-		return err
-	}
-	if _, err := w.expectConfirmed(ctx, []*effect{w.wanted[len(w.wanted)-2].about}); err != nil {
+	if _, err := w.expectConfirmed(ctx, []*effect{w.late, w.missed}); err != nil {
 		return err
 	}
 	w.say.proves("blocks that were mined while nobody watched are caught up, one by one, and verified.")

@@ -34,6 +34,8 @@ type world struct {
 	record     *recordFile // file
 
 	wanted   []told
+	late     *effect  // paid while the receiver was out of order
+	missed   *effect  // paid while nobody watched
 	explorer []string // urls
 	stops    []func()
 }
@@ -76,7 +78,7 @@ func (w *world) later(stop func()) { w.stops = append(w.stops, stop) }
 func randomMoments(n int) moments {
 	var all moments
 	for range n {
-		all = append(all, 5*time.Second+rand.N(25*time.Second).Truncate(100*time.Millisecond))
+		all = append(all, time.Second+rand.N(17*time.Second).Truncate(100*time.Millisecond))
 	}
 	return all
 }
@@ -179,6 +181,15 @@ func (w *world) awaitRows(ctx context.Context, what, query string, want ...strin
 		}
 		return err == nil, err
 	})
+}
+
+// rows asks the database, again when it was killed while it answered.
+func (w *world) rows(ctx context.Context, query string) (rows []string, err error) {
+	err = w.await(ctx, "an answer of the database", func() (bool, error) {
+		rows, err = w.daemon.rows(ctx, query)
+		return err == nil, err
+	})
+	return rows, err
 }
 
 // expect waits until an alert has come on all channels but the named one, and
