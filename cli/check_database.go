@@ -65,14 +65,16 @@ func askable(config *daemon.Config) int {
 }
 
 func (c *checkup) noDatabase(ctx context.Context, err error) {
-	f := finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "do what it says; the daemon cannot work without its database"}
+	f := finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see above what it needs; the daemon cannot work without its database"}
 	switch {
+	case ctx.Err() != nil:
+		f.Do = fmt.Sprintf("it did not answer within %s; see whether it is overloaded or hangs", databaseTime)
 	case errors.Is(err, sql.ErrUnreachable):
 		f.Do = "start the database, or correct [database] url; a running daemon waits for it"
 	case errors.Is(err, sql.ErrOtherNetwork):
 		f.Do = "name another data_dir or database in the configuration, or the network it belongs to"
-	case ctx.Err() != nil:
-		f.Do = fmt.Sprintf("it did not answer within %s; see whether it is overloaded or hangs", databaseTime)
+	case c.config.DatabaseURL != "":
+		f.Do = "see whether it is a Postgres server that takes this login: btcwatch sql -- -c 'SELECT 1'"
 	}
 	c.add(f)
 }

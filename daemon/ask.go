@@ -104,6 +104,7 @@ func (a *asker) work(ctx context.Context, e *explorer.Explorer, list *agenda, as
 		a.beat()
 		list.giveBack(i, err)
 		if err == nil {
+			a.health.note(e.Name, forMempool, nil)
 			continue
 		}
 		if errors.Is(err, errDatabase) || ctx.Err() != nil {
@@ -145,7 +146,6 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 	if err != nil {
 		return err
 	}
-	a.health.note(e.Name, forMempool, nil)
 	if !q.Known {
 		return a.mempool(ctx, e, q) // its history is another job's
 	}
@@ -227,7 +227,6 @@ func (a *asker) wholeHistory(ctx context.Context, e *explorer.Explorer, q *sql.Q
 	if err != nil {
 		return err
 	}
-	a.health.note(e.Name, forMempool, nil)
 	read, held, err := a.readHistory(ctx, e, q, counters.Transactions)
 	if err != nil {
 		return err

@@ -70,7 +70,8 @@ func (f *follower) tips(ctx context.Context) (seen []shown, best int32) {
 			continue
 		}
 		tip, err := e.Chain.Tip(ctx)
-		f.note(e, err)
+		f.health.note(e.Name, forTip, err)
+		f.beat()
 		if err == nil {
 			f.health.sawTip(e.Name, tip)
 			seen = append(seen, shown{e, tip})
@@ -154,26 +155,34 @@ func (f *follower) next(ctx context.Context, seen []shown, position sql.Position
 	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
 }
 
-// fetch gets the block after the tip from one explorer and checks it.
+// fetch gets the block after the tip from one explorer and checks it. That it
+// follows another block is no fault of the explorer.
 func (f *follower) fetch(ctx context.Context, e *explorer.Explorer, tip chain.Tip) (*chain.Block, error) {
+	block, err := f.verified(ctx, e, tip)
+	if !errors.Is(err, chain.ErrUnlinked) {
+		f.note(e, err)
+	}
+	return block, err
+}
+
+func (f *follower) verified(ctx context.Context, e *explorer.Explorer, tip chain.Tip) (*chain.Block, error) {
 	hash, err := e.Chain.BlockHash(ctx, tip.Height+1)
+	f.beat()
 	if errors.Is(err, explorer.ErrNotFound) {
 		// %v: behind its own tip it is not a good answer that there is none.
 		err = fmt.Errorf("%w: %s shows a tip above block %d and not the block: %v", explorer.ErrUnavailable, e.Name, tip.Height+1, err)
 	}
-	f.note(e, err)
 	if err != nil {
 		return nil, err
 	}
 	raw, err := e.Chain.Block(ctx, hash)
-	f.note(e, err)
+	f.beat()
 	if err != nil {
 		return nil, err
 	}
 	block, err := chain.VerifyBlock(raw, hash, tip, f.params, f.now())
 	if errors.Is(err, chain.ErrFalseBlock) {
 		err = badAnswer(e.Name, fmt.Sprintf("block %d", tip.Height+1), err)
-		f.note(e, err)
 	}
 	return block, err
 }
@@ -220,13 +229,14 @@ func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) ma
 			told, err := e.Transactions.Transaction(ctx, tx.ID)
 			f.beat()
 			if err == nil {
+				f.health.note(e.Name, forTransactions, nil)
 				spent[tx.ID] = told.Spent
 				break
 			}
 			if ctx.Err() != nil {
 				return spent
 			}
-			f.health.note(e.Name, forMempool, err)
+			f.health.note(e.Name, forTransactions, err)
 		}
 	}
 	return spent
@@ -257,7 +267,27 @@ func (f *follower) reorg(ctx context.Context, e shown, position sql.Position) (b
 		tip = chain.Tip{Height: block.Height, Hash: block.Hash, Bits: block.Header.Bits}
 	}
 	f.log.Warn("chain reorganised", "fork", fork.Height, "depth", position.Height-fork.Height, "explorer", e.Name)
-	return true, f.writer.StepBack(ctx, fork.Height)
+	if err := f.writer.StepBack(ctx, fork.Height); err != nil {
+		return false, err
+	}
+	return true, f.branch(ctx, e.Explorer, fork, tip.Height)
+}
+
+// branch covers the blocks of the branch that outweighs, from the explorer that
+// showed it: another one that is still on the branch with less work would lead
+// straight back there.
+func (f *follower) branch(ctx context.Context, e *explorer.Explorer, tip chain.Tip, to int32) error {
+	for tip.Height < to {
+		block, err := f.fetch(ctx, e, tip)
+		if err != nil {
+			return err
+		}
+		if err := f.record(ctx, e, block); err != nil {
+			return err
+		}
+		tip = chain.Tip{Height: block.Height, Hash: block.Hash, Bits: block.Header.Bits}
+	}
+	return nil
 }
 
 // fork finds the last covered block that an explorer's chain shares.
@@ -271,8 +301,9 @@ func (f *follower) fork(ctx context.Context, e *explorer.Explorer, position sql.
 			break
 		}
 		theirs, err := e.Chain.BlockHash(ctx, height)
-		f.note(e, err)
+		f.beat()
 		if err != nil {
+			f.note(e, err)
 			return chain.Tip{}, err
 		}
 		if theirs == ours {

@@ -13,10 +13,13 @@ import (
 	"btcwatch/sql"
 )
 
-// What explorers are asked for. To be blind for one of them is an outage.
+// What explorers are asked for. To be blind for blocks or the mempool is an
+// outage.
 const (
-	forBlocks  = "blocks"
-	forMempool = "mempool"
+	forTip          = "tip"
+	forBlocks       = "blocks"
+	forMempool      = "mempool"
+	forTransactions = "transactions"
 )
 
 // health keeps how each explorer answers, and says when one is failing and
@@ -29,29 +32,37 @@ type health struct {
 	log      *slog.Logger
 
 	mu      sync.Mutex
-	each    map[string]*condition // by explorer
-	kinds   map[string]*condition // by what was asked for
+	each    map[string]*sight     // by explorer
+	kinds   map[string]*condition // of all explorers together, by what cannot be seen without them
 	behind  time.Time             // since when the covered chain lags what explorers show; zero: it does not
 	why     string                // the last reason why no block could be taken
 	outages map[string]bool       // kind and name of what is out, as recorded
 }
 
+// sight is what is known of one explorer. A good answer to one sort of question
+// does not make up for bad ones to another.
+type sight struct {
+	uses   map[string]*condition // by what was asked for
+	tip    int32
+	good   time.Time // last good answer
+	bad    time.Time // last bad one
+	err    error     // what was bad about it
+	failed int64     // failovers not saved yet
+}
+
 // condition is how questions of one sort went lately.
 type condition struct {
-	good    time.Time // last good answer
-	bad     time.Time // last bad one
-	since   time.Time // first bad one after the last good one, or of all
-	err     error
-	tip     int32
-	failed  int64 // failovers not saved yet
-	limited bool
-	lying   bool
+	good  time.Time // last good answer
+	first time.Time // first bad one since then; zero: the last answer was good
+	bad   time.Time // last bad one
+	count int       // of bad ones since the last good one
+	err   error
 }
 
 func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, now func() time.Time, log *slog.Logger) *health {
 	return &health{
 		settings: settings, writer: writer, store: store, now: now, log: log,
-		each: map[string]*condition{}, kinds: map[string]*condition{}, outages: map[string]bool{},
+		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{},
 	}
 }
 
@@ -69,54 +80,79 @@ func (h *health) load(ctx context.Context) error {
 	return nil
 }
 
-// note takes down one answer of an explorer. An error that is about the
-// question and not about the explorer counts as an answer.
+// note takes down one answer of an explorer. That something does not exist is
+// an answer; that it is refused is none.
 func (h *health) note(name, askedFor string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
+	if errors.Is(err, explorer.ErrNotFound) {
+		err = nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
-	for _, c := range []*condition{of(h.each, name), of(h.kinds, askedFor)} {
-		c.note(now, err)
+	h.of(name).note(askedFor, now, err)
+	switch askedFor {
+	case forTip: // whether there are blocks to be had above them, covered says
+		ofKind(h.kinds, forBlocks).note(now, err)
+	case forMempool:
+		ofKind(h.kinds, forMempool).note(now, err)
 	}
 }
 
-func of(all map[string]*condition, key string) *condition {
+func (h *health) of(name string) *sight {
+	if h.each[name] == nil {
+		h.each[name] = &sight{uses: map[string]*condition{}}
+	}
+	return h.each[name]
+}
+
+func ofKind(all map[string]*condition, key string) *condition {
 	if all[key] == nil {
 		all[key] = &condition{}
 	}
 	return all[key]
 }
 
-func (c *condition) note(now time.Time, err error) {
-	if err == nil || errors.Is(err, explorer.ErrNotFound) || errors.Is(err, explorer.ErrRefused) {
-		*c = condition{good: now, tip: c.tip, failed: c.failed}
+func (s *sight) note(askedFor string, now time.Time, err error) {
+	ofKind(s.uses, askedFor).note(now, err)
+	if err == nil {
+		s.good = now
 		return
 	}
-	if c.since.IsZero() {
-		c.since = now
-		if !c.good.IsZero() {
-			c.since = c.good
-		}
-	}
-	c.bad, c.err = now, err
-	c.limited = errors.Is(err, explorer.ErrRateLimited)
-	c.lying = errors.Is(err, explorer.ErrLying)
+	s.bad, s.err = now, err
 }
 
-// failing is since when there was no good answer; false where the last was
-// good, or nothing was asked.
-func (c *condition) failing(now time.Time, after time.Duration) bool {
-	return !c.bad.IsZero() && c.bad.After(c.good) && now.Sub(c.since) >= after
+func (c *condition) note(now time.Time, err error) {
+	if err == nil {
+		*c = condition{good: now}
+		return
+	}
+	if c.first.IsZero() {
+		c.first = now
+	}
+	c.bad, c.err = now, err
+	c.count++
+}
+
+// ailing says that the last answer was bad.
+func (c *condition) ailing() bool { return !c.first.IsZero() }
+
+// since is the last time that it worked; the first time that it did not where
+// it never worked.
+func (c *condition) since() time.Time {
+	if c.good.IsZero() {
+		return c.first
+	}
+	return c.good
 }
 
 // sawTip takes down the height that an explorer shows.
 func (h *health) sawTip(name string, height int32) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	of(h.each, name).tip = height
+	h.of(name).tip = height
 }
 
 // failedOver counts that an explorer did not answer what another was asked
@@ -124,7 +160,7 @@ func (h *health) sawTip(name string, height int32) {
 func (h *health) failedOver(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	of(h.each, name).failed++
+	h.of(name).failed++
 }
 
 // covered takes down whether the covered chain reaches the best tip shown, and
@@ -207,66 +243,97 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 	defer h.mu.Unlock()
 	now := h.now()
 	var best int32
-	for _, c := range h.each {
-		best = max(best, c.tip)
+	for _, e := range h.each {
+		best = max(best, e.tip)
 	}
-	for name, c := range h.each {
-		if v := c.verdict("explorer", name, now, h.settings.FailingAfter); !c.undecided(v) {
+	for name, e := range h.each {
+		if v, decided := e.verdict(name, h.settings.FailingAfter); decided {
 			verdicts = append(verdicts, v)
 		}
-		states = append(states, c.state(name, best))
-		c.failed = 0
+		states = append(states, e.state(name, best))
+		e.failed = 0
 	}
 	for kind, c := range h.kinds {
-		v := c.verdict(kind, "", now, h.settings.BlindAfter)
-		if kind == forBlocks && !v.out && !h.behind.IsZero() && now.Sub(h.behind) >= h.settings.BlindAfter {
-			v = verdict{kind: kind, out: true, since: h.behind, reason: "no new block could be verified: " + h.why}
+		v, decided := c.verdict(kind, now, h.settings.BlindAfter)
+		lags := kind == forBlocks && !h.behind.IsZero()
+		if lags && !v.out && now.Sub(h.behind) >= h.settings.BlindAfter {
+			v, decided = verdict{kind: kind, out: true, since: h.behind, reason: "no new block could be verified: " + h.why}, true
 		}
-		if c.undecided(v) || kind == forBlocks && !v.out && !h.behind.IsZero() && h.outages[kind+" "] {
-			continue // bad for too short, or answering again without having caught up
+		if lags && !v.out && h.outages[kind+" "] {
+			continue // answering again, without having caught up
 		}
-		verdicts = append(verdicts, v)
+		if decided {
+			verdicts = append(verdicts, v)
+		}
 	}
 	return verdicts, states
 }
 
-func (c *condition) verdict(kind, name string, now time.Time, after time.Duration) verdict {
-	v := verdict{kind: kind, name: name, out: c.failing(now, after), since: c.since}
-	if v.out {
-		v.reason = words(c.err)
+// verdict says whether all explorers together give no good answer of a kind.
+// While the last answer is bad, but not for long enough to begin an outage,
+// nothing is decided; one that is open from before goes on.
+func (c *condition) verdict(kind string, now time.Time, after time.Duration) (v verdict, decided bool) {
+	v = verdict{kind: kind, since: c.since()}
+	if !c.ailing() {
+		return v, true
 	}
-	return v
+	v.out, v.reason = now.Sub(c.first) >= after, words(c.err)
+	return v, v.out
 }
 
-// undecided says that the last answer was bad, but not for long enough to
-// begin an outage; one that is open from before goes on.
-func (c *condition) undecided(v verdict) bool { return !v.out && c.bad.After(c.good) }
+// verdict says whether an explorer fails at anything that it is asked for. A
+// sort of question that was not asked again is no proof of it.
+func (s *sight) verdict(name string, after time.Duration) (v verdict, decided bool) {
+	v, decided = verdict{kind: "explorer", name: name}, true
+	for _, c := range s.uses {
+		if !c.ailing() {
+			continue
+		}
+		decided = false
+		if c.bad.Sub(c.first) >= after {
+			return verdict{kind: "explorer", name: name, out: true, since: c.since(), reason: words(c.err)}, true
+		}
+	}
+	return v, decided
+}
 
-func (c *condition) state(name string, best int32) sql.ExplorerState {
-	s := sql.ExplorerState{Name: name, State: "ok", Failovers: c.failed}
-	if c.tip > 0 {
-		tip := c.tip
-		s.TipHeight = &tip
+func (s *sight) state(name string, best int32) sql.ExplorerState {
+	state := sql.ExplorerState{Name: name, State: s.word(best), Failovers: s.failed}
+	if s.tip > 0 {
+		tip := s.tip
+		state.TipHeight = &tip
 	}
-	if !c.good.IsZero() {
-		good := c.good
-		s.LastSuccess = &good
+	if !s.good.IsZero() {
+		good := s.good
+		state.LastSuccess = &good
 	}
-	if c.bad.After(c.good) {
-		bad := c.bad
-		s.LastError, s.LastErrorAt = words(c.err), &bad
+	if s.err != nil {
+		bad := s.bad
+		state.LastError, state.LastErrorAt = words(s.err), &bad
 	}
-	switch {
-	case c.bad.After(c.good) && c.lying:
-		s.State = "lying"
-	case c.bad.After(c.good) && c.limited:
-		s.State = "limited"
-	case c.bad.After(c.good):
-		s.State = "failing"
-	case c.tip > 0 && c.tip < best-1:
-		s.State = "lagging"
+	return state
+}
+
+// word is the worst that can be said of an explorer. Who lied stays a liar
+// until the next good answer to the same sort of question; a single block that
+// could not be had says nothing yet.
+func (s *sight) word(best int32) string {
+	word := "ok"
+	if s.tip > 0 && s.tip < best-1 {
+		word = "lagging"
 	}
-	return s
+	for askedFor, c := range s.uses {
+		switch {
+		case !c.ailing():
+		case errors.Is(c.err, explorer.ErrLying):
+			return "lying"
+		case errors.Is(c.err, explorer.ErrRateLimited):
+			word = "limited"
+		case word != "limited" && (askedFor == forTip || askedFor == forMempool || c.count > 1):
+			word = "failing"
+		}
+	}
+	return word
 }
 
 // words gives an error as people may read it in an alert. Explorers' own text

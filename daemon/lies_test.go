@@ -33,6 +33,7 @@ func rewriteBlock(change func(*wire.MsgBlock)) func(string, []byte) []byte {
 // TestFalseBlocks: the explorer that is asked first serves false blocks. The
 // other one is believed, and the liar named.
 func TestFalseBlocks(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*wire.MsgBlock){
 		"a transaction tampered with and the header sealed again": func(b *wire.MsgBlock) {
 			b.Transactions[1].TxOut[0].Value += 1_000_000
@@ -89,6 +90,7 @@ func copyOf(ledger *chaintest.Chain) *chaintest.Chain {
 // less work, and even says that it is higher. The daemon follows the work, and
 // goes on following it.
 func TestMinorityBranch(t *testing.T) {
+	t.Parallel()
 	for _, boast := range []bool{false, true} {
 		t.Run(fmt.Sprint("boasting ", boast), func(t *testing.T) {
 			t.Parallel()

@@ -262,7 +262,8 @@ func (w *world) checkDelivered() (repeats int) {
 		FROM (
 		    SELECT type, address, txid, said, count(*) OVER (PARTITION BY type, address, txid, said) AS times
 		    FROM (
-		        SELECT r.type, r.address, r.txid, concat_ws(' ', b.data #>> '{data,block_hash}', b.data #>> '{data,confirmations}', b.data #>> '{data,list_change,import}') AS said
+		        SELECT r.type, r.address, r.txid, concat_ws(' ', b.data #>> '{data,block_hash}', b.data #>> '{data,confirmations}', b.data #>> '{data,list_change,import}', (
+		               SELECT count(*) FROM btcwatch.alert z WHERE z.type = 'transaction.reorged' AND z.tx_id = a.tx_id AND z.seq < a.seq)) AS said
 		        FROM report.alerts r
 		        JOIN btcwatch.alert a ON a.id = decode(r.id, 'hex')
 		        CROSS JOIN LATERAL (SELECT convert_from(a.body, 'UTF8')::jsonb AS data) b

@@ -82,6 +82,7 @@ func TestOneExplorerDown(t *testing.T) {
 // recorded changes; and when they answer again it says so and has missed
 // nothing.
 func TestBlind(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]chaintest.Fault{
 		"down":         {Close: true},
 		"hanging":      {Hang: true},
@@ -196,9 +197,9 @@ func TestSlowIsNeitherFailingNorBlind(t *testing.T) {
 	t.Parallel()
 	ledger, wallet := newLedger()
 	w := newWorld(t, ledger)
-	w.impatient()
-	w.config.Explorers[0].RequestsPerSecond = 1.5
-	w.config.Explorers[1].RequestsPerSecond = 1.5
+	w.config.Health = HealthSettings{FailingAfter: 4 * time.Second, BlindAfter: 4 * time.Second}
+	w.config.Explorers[0].RequestsPerSecond = 2.5
+	w.config.Explorers[1].RequestsPerSecond = 2.5
 	w.both("/**", chaintest.Fault{Delay: 100 * time.Millisecond})
 	w.servers[1].Faults.Set("/address/*", chaintest.Fault{Status: 429, Header: http.Header{"Retry-After": {"1"}}, Times: 1})
 	var all []chain.Address

@@ -15,6 +15,7 @@ import (
 // is corrected, what stands is right, and the payment that is confirmed
 // elsewhere is told so in the same thread.
 func TestReorganised(t *testing.T) {
+	t.Parallel()
 	for _, depth := range []int32{1, 3} {
 		t.Run(fmt.Sprint(depth, " deep"), func(t *testing.T) {
 			t.Parallel()

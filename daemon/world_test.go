@@ -39,6 +39,7 @@ type world struct {
 	reload  chan struct{}
 	next    *Config // what a reload reads; nil: it fails
 	version string
+	clock   clock
 	stop    func()
 	log     *syncBuffer
 }
@@ -123,6 +124,7 @@ func (w *world) program() Program {
 		Log:     slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Stdout:  io.Discard,
 		Reload:  w.reload,
+		Now:     w.clock.now,
 		Load: func() (*Config, error) {
 			if w.next == nil {
 				return nil, errors.New("the file holds a fault")

@@ -183,7 +183,10 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		if err := c.displace(ctx, block); err != nil {
 			return err
 		}
-		facts := c.facts(found, source, c.grade())
+		facts, err := c.facts(ctx, found, source, c.grade())
+		if err != nil {
+			return err
+		}
 		hits = len(facts)
 		if err := c.record(ctx, facts, func() error { return c.tellDeeper(ctx) }); err != nil {
 			return err

@@ -20,6 +20,7 @@ func (c *commit) putScripts(ctx context.Context, facts []*fact) (map[string]int6
 	var digests, scripts [][]byte
 	var addresses []*string
 	add := func(script []byte) {
+		script = append([]byte{}, script...) // nil, a script of no bytes, would be NULL
 		if _, ok := ids[string(script)]; ok {
 			return
 		}
@@ -277,6 +278,27 @@ func (c *commit) putStates(ctx context.Context, changed []*fact) error {
 		r.ids, r.turns, r.states, r.proofs, r.heights, r.blocks, r.times, r.fees, r.lives, r.sources, c.at)
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record the states of transactions: %w", err)
+	}
+	return nil
+}
+
+// putFees fills in fees that were not known when the states were recorded.
+func (c *commit) putFees(ctx context.Context, facts []*fact) error {
+	var ids, fees []int64
+	for _, f := range facts {
+		ids, fees = append(ids, f.id), append(fees, *f.whole.Fee())
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := c.tx.Exec(ctx, `
+		UPDATE btcwatch.tx_now n
+		SET fee = u.fee
+		FROM unnest($1::bigint[], $2::bigint[]) AS u (tx_id, fee)
+		WHERE n.tx_id = u.tx_id
+		  AND n.fee IS NULL`, ids, fees)
+	if err != nil {
+		return fmt.Errorf("record fees: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/alerts"
@@ -16,7 +17,8 @@ import (
 // fact is one transaction about to be recorded, with what it does to the
 // watched scripts.
 type fact struct {
-	tx      *chain.Transaction
+	tx      *chain.Transaction // as it was told
+	whole   *chain.Transaction // with what the record knows of the outputs it spends
 	effects []chain.Effect
 	proof   alerts.Proof
 	source  int32 // the explorer that says so
@@ -53,8 +55,11 @@ func (w *Writer) Record(ctx context.Context, explorer string, txs []*chain.Trans
 		if err != nil {
 			return err
 		}
-		facts, err := c.checked(ctx, c.facts(fresh, source, alerts.Reported), &r)
+		facts, err := c.facts(ctx, fresh, source, alerts.Reported)
 		if err != nil {
+			return err
+		}
+		if facts, err = c.checked(ctx, facts, &r); err != nil {
 			return err
 		}
 		r.News = len(facts)
@@ -66,7 +71,8 @@ func (w *Writer) Record(ctx context.Context, explorer string, txs []*chain.Trans
 	return r, nil
 }
 
-func (c *commit) facts(txs []*chain.Transaction, source int32, proof alerts.Proof) []*fact {
+// facts makes facts of the transactions that touch the watched set.
+func (c *commit) facts(ctx context.Context, txs []*chain.Transaction, source int32, proof alerts.Proof) ([]*fact, error) {
 	var facts []*fact
 	seen := map[chainhash.Hash]bool{}
 	for _, tx := range txs {
@@ -77,13 +83,85 @@ func (c *commit) facts(txs []*chain.Transaction, source int32, proof alerts.Proo
 		c.set.match.HoldOutputs(tx)
 		facts = append(facts, &fact{tx: tx, source: source, proof: proof})
 	}
+	if err := c.complete(ctx, facts); err != nil {
+		return nil, err
+	}
 	kept := facts[:0]
 	for _, f := range facts { // after all outputs are held: pages are newest first
-		if f.effects = c.set.match.Effects(f.tx); len(f.effects) > 0 {
+		if f.effects = c.set.match.Effects(f.whole); len(f.effects) > 0 {
 			kept = append(kept, f)
 		}
 	}
-	return kept
+	return kept, nil
+}
+
+// complete adds to what was told of the outputs that transactions spend what
+// the others of them and the record show: a block alone shows nothing of it,
+// and a debit that was stated before must not be lost when it is confirmed.
+func (c *commit) complete(ctx context.Context, facts []*fact) error {
+	outputs := map[wire.OutPoint]*wire.TxOut{}
+	here := map[chainhash.Hash]*wire.MsgTx{}
+	for _, f := range facts {
+		here[f.tx.ID] = f.tx.Msg
+	}
+	for _, f := range facts {
+		for i, in := range f.tx.Msg.TxIn {
+			at := in.PreviousOutPoint
+			if i < len(f.tx.Spent) && f.tx.Spent[i] != nil || f.tx.Coinbase() {
+				continue
+			}
+			outputs[at] = nil
+			if from, ok := here[at.Hash]; ok && int64(at.Index) < int64(len(from.TxOut)) {
+				outputs[at] = from.TxOut[at.Index]
+			}
+		}
+	}
+	if err := c.lookUp(ctx, outputs); err != nil {
+		return fmt.Errorf("look up what transactions spend: %w", err)
+	}
+	for _, f := range facts {
+		whole := *f.tx
+		whole.Spent = make([]*wire.TxOut, len(f.tx.Msg.TxIn))
+		copy(whole.Spent, f.tx.Spent)
+		for i, in := range f.tx.Msg.TxIn {
+			if whole.Spent[i] == nil {
+				whole.Spent[i] = outputs[in.PreviousOutPoint]
+			}
+		}
+		f.whole = &whole
+	}
+	return nil
+}
+
+// lookUp fills in the outputs that are recorded or were stated before.
+func (c *commit) lookUp(ctx context.Context, outputs map[wire.OutPoint]*wire.TxOut) error {
+	var txids [][]byte
+	var ns []int64
+	for at, out := range outputs {
+		if out == nil {
+			txids, ns = append(txids, bytes.Clone(at.Hash[:])), append(ns, int64(at.Index))
+		}
+	}
+	if len(txids) == 0 {
+		return nil
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT u.txid, u.n, s.script, coalesce(o.amount, t.amount)
+		FROM unnest($1::bytea[], $2::bigint[]) AS u (txid, n)
+		LEFT JOIN btcwatch.tx p ON p.txid = u.txid
+		LEFT JOIN btcwatch.tx_output o ON o.tx_id = p.id AND o.n = u.n
+		LEFT JOIN btcwatch.stated_output t ON t.txid = u.txid AND t.n = u.n
+		JOIN btcwatch.script s ON s.id = coalesce(o.script_id, t.script_id)`, txids, ns)
+	if err != nil {
+		return err
+	}
+	var txid, script []byte
+	var n, amount int64
+	_, err = pgx.ForEachRow(found, []any{&txid, &n, &script, &amount}, func() error {
+		outputs[wire.OutPoint{Hash: chainhash.Hash(txid), Index: uint32(n)}] = wire.NewTxOut(amount, bytes.Clone(script))
+		return nil
+	})
+	return err
 }
 
 // record stores facts in the order: what they are made of, their states, what
@@ -139,15 +217,20 @@ func (c *commit) move(ctx context.Context, facts []*fact) error {
 	if err != nil {
 		return err
 	}
-	var changed []*fact
+	var changed, same []*fact
 	for _, f := range facts {
 		f.was = was[f.id]
 		f.now = next(f.was, f.tx.Place, f.proof)
 		if f.now != f.was {
 			changed = append(changed, f)
+		} else if f.whole.Fee() != nil {
+			same = append(same, f)
 		}
 	}
-	return c.putStates(ctx, changed)
+	if err := c.putStates(ctx, changed); err != nil {
+		return err
+	}
+	return c.putFees(ctx, same)
 }
 
 // next gives the state after a sighting. A confirmation that blocks prove is
@@ -225,6 +308,9 @@ func standings(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]standing,
 // explorer before, in that state, with all its movements. It reads only, so
 // that a reading with nothing new writes nothing.
 func (w *Writer) fresh(ctx context.Context, explorer string, txs []*chain.Transaction) ([]*chain.Transaction, error) {
+	if err := w.reload(ctx); err != nil {
+		return nil, err
+	}
 	stale, err := w.recorded(ctx, explorer, txs)
 	if err != nil {
 		return nil, fmt.Errorf("compare %d transactions with the record: %w", len(txs), err)
@@ -236,6 +322,23 @@ func (w *Writer) fresh(ctx context.Context, explorer string, txs []*chain.Transa
 		}
 	}
 	return fresh, nil
+}
+
+// reload brings the set up to date where the list has moved since the last
+// commit: by an old set, a transaction of an address just added could seem to
+// be recorded in full.
+func (w *Writer) reload(ctx context.Context) error {
+	p, err := w.store.Position(ctx)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	current := w.set != nil && w.set.version == p.ListVersion
+	w.mu.Unlock()
+	if current {
+		return nil
+	}
+	return w.commit(ctx, "load", func(*commit) error { return nil })
 }
 
 func (w *Writer) effects(tx *chain.Transaction) []chain.Effect {
@@ -253,6 +356,7 @@ type recordedTx struct {
 	block     []byte
 	seen      [][]byte // the blocks for which this explorer was noted; empty: unconfirmed
 	movements int64
+	fee       bool // all that it spends is known
 }
 
 // covers says whether a sighting adds nothing.
@@ -261,7 +365,7 @@ func (r recordedTx) covers(tx *chain.Transaction, effects []chain.Effect) bool {
 	for _, e := range effects {
 		count += int64(len(e.Credits) + len(e.Debits))
 	}
-	if count == 0 || count > r.movements {
+	if count == 0 || count > r.movements || tx.Fee() != nil && !r.fee {
 		return false
 	}
 	said := []byte{}
@@ -290,7 +394,8 @@ func (w *Writer) recorded(ctx context.Context, explorer string, txs []*chain.Tra
 		           JOIN btcwatch.explorer e ON e.id = o.explorer_id
 		           WHERE o.tx_id = t.id AND e.name = $2),
 		       (SELECT count(*) FROM btcwatch.movement m WHERE m.tx_id = t.id AND m.height = n.height)
-		       + (SELECT count(*) FROM btcwatch.pending p WHERE p.tx_id = t.id)
+		       + (SELECT count(*) FROM btcwatch.pending p WHERE p.tx_id = t.id),
+		       n.fee IS NOT NULL
 		FROM btcwatch.tx t
 		JOIN btcwatch.tx_now n ON n.tx_id = t.id
 		WHERE t.txid = ANY($1)`, hashes(txs), explorer)
@@ -300,7 +405,7 @@ func (w *Writer) recorded(ctx context.Context, explorer string, txs []*chain.Tra
 	all := map[chainhash.Hash]recordedTx{}
 	var txid []byte
 	var r recordedTx
-	_, err = pgx.ForEachRow(found, []any{&txid, &r.state, &r.block, &r.seen, &r.movements}, func() error {
+	_, err = pgx.ForEachRow(found, []any{&txid, &r.state, &r.block, &r.seen, &r.movements, &r.fee}, func() error {
 		all[chainhash.Hash(txid)] = r
 		r = recordedTx{}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -89,6 +90,7 @@ func (w *Writer) StepBack(ctx context.Context, height int32) error {
 			return err
 		}
 		c.note("reorg %d %s", height, hash)
+		c.set.forkAt(height, time.Time{})
 		return c.advance(ctx, chain.Tip{Height: height, Hash: hash, Bits: bits})
 	})
 	if err != nil {
@@ -179,7 +181,7 @@ func (c *commit) unconfirm(ctx context.Context, ids []int64) ([]*fact, error) {
 		if tx.Coinbase() {
 			now.state = alerts.Dropped // it cannot stand in any other block
 		}
-		f := &fact{tx: tx, id: id, was: was, now: now, effects: c.set.match.Effects(tx)}
+		f := &fact{tx: tx, whole: tx, id: id, was: was, now: now, effects: c.set.match.Effects(tx)}
 		if err := c.tx.QueryRow(ctx, `
 			SELECT explorer_id
 			FROM btcwatch.observation
@@ -191,6 +193,10 @@ func (c *commit) unconfirm(ctx context.Context, ids []int64) ([]*fact, error) {
 		facts = append(facts, f)
 	}
 	if err := c.putStates(ctx, facts); err != nil {
+		return nil, err
+	}
+	// An address may have been listed since they were recorded.
+	if _, err := c.putTouches(ctx, facts); err != nil {
 		return nil, err
 	}
 	return facts, c.putMovements(ctx, facts)

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/jackc/pgx/v5"
@@ -22,7 +23,8 @@ type watchedSet struct {
 // watchedScript is one script that is or was on a list.
 type watchedScript struct {
 	address  chain.Address
-	joined   *int32
+	joined   *int32 // what is confirmed up to there is historic
+	since    *time.Time
 	listings []watchlist.Listing // in force; none: retired
 }
 
@@ -33,7 +35,7 @@ func (c *commit) load(ctx context.Context) error {
 		return err
 	}
 	set := &watchedSet{version: c.position.ListVersion, match: chain.NewWatched(), scripts: map[int64]*watchedScript{}}
-	for _, read := range []func(context.Context, pgx.Tx, *watchedSet) error{readScripts, readListings, readHeld} {
+	for _, read := range []func(context.Context, pgx.Tx, *watchedSet) error{readScripts, readForks, readListings, readHeld} {
 		if err := read(ctx, c.tx, set); err != nil {
 			return fmt.Errorf("load the watch list: %w", err)
 		}
@@ -47,7 +49,7 @@ func (c *commit) load(ctx context.Context) error {
 
 func readScripts(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
 	found, err := tx.Query(ctx, `
-		SELECT s.id, s.script, s.address, j.height
+		SELECT s.id, s.script, s.address, j.height, j.at
 		FROM (SELECT DISTINCT script_id FROM btcwatch.listing) l
 		JOIN btcwatch.script s ON s.id = l.script_id
 		LEFT JOIN btcwatch.joined j ON j.script_id = s.id`)
@@ -56,7 +58,7 @@ func readScripts(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
 	}
 	var id int64
 	var s watchedScript
-	_, err = pgx.ForEachRow(found, []any{&id, &s.address.Script, &s.address.Text, &s.joined}, func() error {
+	_, err = pgx.ForEachRow(found, []any{&id, &s.address.Script, &s.address.Text, &s.joined, &s.since}, func() error {
 		script := s
 		set.scripts[id] = &script
 		set.match.Watch(script.address.Script, id)
@@ -64,6 +66,38 @@ func readScripts(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
 		return nil
 	})
 	return err
+}
+
+// readForks lowers the heights at which scripts joined to where the chain was
+// reorganised since.
+func readForks(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
+	found, err := tx.Query(ctx, `
+		SELECT min(b.height) - 1, e.at
+		FROM btcwatch.block_event e
+		JOIN btcwatch.block b ON b.id = e.block_id
+		WHERE NOT e.on_chain
+		GROUP BY e.at`)
+	if err != nil {
+		return err
+	}
+	var height int32
+	var at time.Time
+	_, err = pgx.ForEachRow(found, []any{&height, &at}, func() error {
+		set.forkAt(height, at)
+		return nil
+	})
+	return err
+}
+
+// forkAt lowers the heights at which scripts joined before that time (zero:
+// now). What a new branch holds above the fork is from after their watch began,
+// however low it lies, and is told.
+func (s *watchedSet) forkAt(height int32, at time.Time) {
+	for _, script := range s.scripts {
+		if script.joined != nil && *script.joined > height && (at.IsZero() || !at.Before(*script.since)) {
+			script.joined = &height
+		}
+	}
 }
 
 func readListings(ctx context.Context, tx pgx.Tx, set *watchedSet) error {

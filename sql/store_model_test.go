@@ -24,6 +24,7 @@ type model struct {
 
 	txs    map[chainhash.Hash]*modelTx
 	stated map[wire.OutPoint]*wire.TxOut
+	page   []*chain.Transaction // what is being told at once
 }
 
 // modelTx is one recorded transaction.
@@ -77,6 +78,11 @@ func (m *model) output(at wire.OutPoint) (out *wire.TxOut, held bool) {
 	if tx, ok := m.txs[at.Hash]; ok {
 		return tx.msg.TxOut[at.Index], true
 	}
+	for _, tx := range m.page {
+		if tx.ID == at.Hash {
+			return tx.Msg.TxOut[at.Index], false
+		}
+	}
 	return m.stated[at], false
 }
 
@@ -129,13 +135,18 @@ func (m *model) tell(txs []*chain.Transaction, proof string) {
 			m.hold(tx)
 		}
 	}
+	m.page = txs
+	defer func() { m.page = nil }()
+	changed := map[*modelTx]bool{}
 	for _, tx := range txs {
 		moves, fee := m.moves(tx.Msg, tx.Spent)
 		if len(moves) == 0 {
 			continue
 		}
 		t := m.hold(tx)
+		state, block := t.state, t.block
 		m.moveOn(t, tx.Place, proof)
+		changed[t] = state != t.state || block != t.block
 		t.moves = moves
 		if fee != nil {
 			t.fee = fee
@@ -152,7 +163,7 @@ func (m *model) tell(txs []*chain.Transaction, proof string) {
 				m.stated[in.PreviousOutPoint] = tx.Spent[i]
 			}
 		}
-		m.touch(t)
+		m.touch(t, changed[t])
 	}
 }
 
@@ -185,15 +196,17 @@ func (m *model) historic(t *modelTx, script string) bool {
 	return t.state == "confirmed" && t.height <= m.joined[script]
 }
 
-func (m *model) touch(t *modelTx) {
+// touch notes what must have been told: of a payment that is new, or has moved.
+func (m *model) touch(t *modelTx, moved bool) {
+	fresh := map[string]bool{}
 	for _, mv := range t.moves {
 		historic := m.historic(t, mv.script)
 		if _, ok := t.touched[mv.script]; !ok {
-			t.touched[mv.script] = historic
+			t.touched[mv.script], fresh[mv.script] = historic, true
 			t.told[mv.script] = t.told[mv.script] || !historic && m.inForce[mv.script]
 		}
-		if !historic {
-			t.firstSeen = true
+		if !historic && (moved || fresh[mv.script]) {
+			t.firstSeen = t.firstSeen || moved
 			if t.state == "confirmed" && m.inForce[mv.script] && !slices.Contains(t.confirmed[mv.script], t.block.String()) {
 				t.confirmed[mv.script] = append(t.confirmed[mv.script], t.block.String())
 			}

@@ -97,7 +97,7 @@ func (w *walk) pay() {
 // script is one of the addresses', or one that has no address.
 func (w *walk) script() []byte {
 	if w.IntN(8) == 0 {
-		return [][]byte{{}, {0x6a, 0x02, 'h', 'i'}, {0x51}}[w.IntN(3)]
+		return [][]byte{{}, {0x6a, 0x03, 'h', 'e', 'y'}, {0x51}}[w.IntN(3)]
 	}
 	return w.addresses[w.IntN(len(w.addresses))].Script
 }

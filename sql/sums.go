@@ -25,7 +25,7 @@ type stateRows struct {
 func (r *stateRows) add(f *fact, live bool) {
 	r.ids, r.turns, r.sources = append(r.ids, f.id), append(r.turns, f.now.turn), append(r.sources, f.source)
 	r.states, r.proofs = append(r.states, string(f.now.state)), append(r.proofs, string(f.now.proof))
-	r.fees, r.lives = append(r.fees, f.tx.Fee()), append(r.lives, live)
+	r.fees, r.lives = append(r.fees, f.whole.Fee()), append(r.lives, live)
 	if f.now.state != alerts.Confirmed {
 		r.heights, r.blocks, r.times = append(r.heights, nil), append(r.blocks, nil), append(r.times, nil)
 		return

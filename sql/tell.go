@@ -44,7 +44,7 @@ func (c *commit) tellPayment(ctx context.Context, f *fact, e chain.Effect, first
 	if len(reached) == 0 && f.now.state == alerts.Confirmed && !first {
 		return nil // it was told when it was unconfirmed, and comes again at the first depth
 	}
-	p, err := c.payment(ctx, f.tx, f.id, f.now, e)
+	p, err := c.payment(ctx, f.whole, f.id, f.now, e)
 	if err != nil {
 		return err
 	}

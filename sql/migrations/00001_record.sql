@@ -136,6 +136,7 @@ CREATE TABLE btcwatch.block_event (
     at       timestamptz NOT NULL
 );
 CREATE INDEX block_event_block ON btcwatch.block_event (block_id, id);
+CREATE INDEX block_event_gone ON btcwatch.block_event (at) WHERE NOT on_chain;
 
 -- Projection: the verified chain.
 CREATE TABLE btcwatch.chain_now (
@@ -401,4 +402,41 @@ CREATE TABLE btcwatch.journal (
 INSERT INTO btcwatch.position DEFAULT VALUES;
 
 -- +goose Down
-DROP SCHEMA btcwatch CASCADE;
+-- The schema stays: it holds the table that says how far the migrations went.
+DROP TABLE
+    btcwatch.journal,
+    btcwatch.job_run,
+    btcwatch.staff_action,
+    btcwatch.delivery,
+    btcwatch.alert,
+    btcwatch.outage_end,
+    btcwatch.outage,
+    btcwatch.gap,
+    btcwatch.coverage,
+    btcwatch.asked,
+    btcwatch.balance,
+    btcwatch.pending,
+    btcwatch.movement,
+    btcwatch.touch,
+    btcwatch.tx_now,
+    btcwatch.tx_event,
+    btcwatch.observation,
+    btcwatch.placement,
+    btcwatch.stated_output,
+    btcwatch.tx_output,
+    btcwatch.tx_input,
+    btcwatch.tx_bytes,
+    btcwatch.tx,
+    btcwatch.chain_now,
+    btcwatch.block_event,
+    btcwatch.block,
+    btcwatch.explorer_now,
+    btcwatch.explorer,
+    btcwatch.joined,
+    btcwatch.listing,
+    btcwatch.import_told,
+    btcwatch.import,
+    btcwatch.script,
+    btcwatch.start,
+    btcwatch.position,
+    btcwatch.installation;

@@ -12,15 +12,16 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 $$;
 -- +goose StatementEnd
 
--- Whether the transaction whose output an input spends is recorded here, so that
--- nobody's word is needed for it.
+-- Whether the transaction whose output an input spends is recorded here and has
+-- that output, so that nobody's word is needed for it.
 -- +goose StatementBegin
-CREATE FUNCTION btcwatch.held(tx bigint, input integer) RETURNS boolean
+CREATE FUNCTION btcwatch.held(tx bigint, input integer, script bigint, value bigint) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT EXISTS (
         SELECT FROM btcwatch.tx_input i
         JOIN btcwatch.tx p ON p.txid = i.prev_txid
-        WHERE i.tx_id = tx AND i.n = input)
+        JOIN btcwatch.tx_output o ON o.tx_id = p.id AND o.n = i.prev_n
+        WHERE i.tx_id = tx AND i.n = input AND o.script_id = script AND o.amount = value)
 $$;
 -- +goose StatementEnd
 
@@ -67,8 +68,8 @@ SELECT s.address,
            WHEN a.received >= a.sent THEN 'in'
            ELSE 'out'
        END AS direction,
-       CASE WHEN a.unknown = 0 THEN abs(a.received - a.sent) END AS amount_sat,
-       CASE WHEN a.unknown = 0 THEN abs(a.received - a.sent)::numeric / 100000000 END AS amount_btc,
+       CASE WHEN a.unknown = 0 AND a.credits + a.debits > 0 THEN abs(a.received - a.sent) END AS amount_sat,
+       CASE WHEN a.unknown = 0 AND a.credits + a.debits > 0 THEN abs(a.received - a.sent)::numeric / 100000000 END AS amount_btc,
        n.fee AS fee_sat,
        n.state,
        CASE WHEN a.stated > 0 THEN 'reported' ELSE n.proof END AS proof,
@@ -94,11 +95,18 @@ JOIN LATERAL (
            coalesce(sum(x.amount) FILTER (WHERE x.direction = 0), 0)::bigint AS received,
            coalesce(sum(x.amount) FILTER (WHERE x.direction = 1), 0)::bigint AS sent
     FROM (
-        SELECT m.direction, m.amount, m.stated AND NOT btcwatch.held(m.tx_id, m.n) AS stated
+        SELECT m.direction, m.amount, m.stated AND NOT btcwatch.held(m.tx_id, m.n, m.script_id, m.amount) AS stated
         FROM btcwatch.movement m
-        WHERE m.script_id = u.script_id AND m.height = n.height AND m.tx_id = u.tx_id
+        WHERE m.script_id = u.script_id
+          AND m.tx_id = u.tx_id
+          AND m.height = CASE
+                  WHEN n.state = 'confirmed' THEN n.height
+                  -- what no longer stands shows what it was when it last did
+                  WHEN n.state IN ('replaced', 'dropped') THEN (
+                      SELECT max(l.height) FROM btcwatch.movement l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
+              END
         UNION ALL
-        SELECT q.direction, q.amount, q.stated AND NOT btcwatch.held(q.tx_id, q.n)
+        SELECT q.direction, q.amount, q.stated AND NOT btcwatch.held(q.tx_id, q.n, q.script_id, q.amount)
         FROM btcwatch.pending q
         WHERE q.script_id = u.script_id AND q.tx_id = u.tx_id
     ) x
@@ -118,7 +126,7 @@ SELECT s.address,
        m.amount::numeric / 100000000 AS amount_btc,
        n.height AS block_height,
        n.block_time,
-       m.stated AND NOT btcwatch.held(m.tx_id, m.n) AS stated
+       m.stated AND NOT btcwatch.held(m.tx_id, m.n, m.script_id, m.amount) AS stated
 FROM btcwatch.movement m
 JOIN btcwatch.tx_now n ON n.tx_id = m.tx_id AND n.state = 'confirmed' AND n.height = m.height
 JOIN btcwatch.tx t ON t.id = m.tx_id
@@ -132,7 +140,7 @@ SELECT s.address,
        q.amount::numeric / 100000000,
        NULL,
        NULL,
-       q.stated AND NOT btcwatch.held(q.tx_id, q.n)
+       q.stated AND NOT btcwatch.held(q.tx_id, q.n, q.script_id, q.amount)
 FROM btcwatch.pending q
 JOIN btcwatch.tx t ON t.id = q.tx_id
 JOIN btcwatch.script s ON s.id = q.script_id;
@@ -286,3 +294,6 @@ COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how it di
 
 -- +goose Down
 DROP SCHEMA report CASCADE;
+DROP VIEW btcwatch.listing_now;
+DROP FUNCTION btcwatch.held(bigint, integer, bigint, bigint);
+DROP FUNCTION btcwatch.display(bytea);

@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -37,7 +42,7 @@ func (w *world) play(ctx context.Context) error {
 
 func (w *world) beginChain(ctx context.Context) error {
 	w.say.heading("The chain")
-	node, err := chaintest.StartNode(ctx, chaintest.NodeOptions{})
+	node, err := startNode(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,6 +63,21 @@ func (w *world) beginChain(ctx context.Context) error {
 	height, err := node.Height(ctx)
 	w.say.tell("A Bitcoin node (btcd) runs a private test chain (regtest) of %d blocks. One payment of %s to the first address of the article is in it already.", height, btc(w.ledger.effects[0].amount))
 	return err
+}
+
+// startNode starts btcd. Whatever it is told, it makes a folder .btcd in the
+// user's home, and leaves it empty; that is removed if it was not there.
+func startNode(ctx context.Context) (*chaintest.Node, error) {
+	folder := ""
+	if u, err := user.Current(); err == nil {
+		folder = filepath.Join(u.HomeDir, ".btcd")
+	}
+	_, before := os.Stat(folder)
+	node, err := chaintest.StartNode(ctx, chaintest.NodeOptions{})
+	if errors.Is(before, fs.ErrNotExist) {
+		_ = os.Remove(folder) // which does nothing to a folder that is not empty
+	}
+	return node, err
 }
 
 // fillChain gives the node a day of blocks, which make coins that can be spent.

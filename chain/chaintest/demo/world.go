@@ -49,9 +49,9 @@ func show(ctx context.Context, o options, dir string, say *narrator) (err error)
 	w.record = &recordFile{inbox: newInbox("record", "file"), path: filepath.Join(dir, "alerts.jsonl")}
 	defer func() {
 		err = errors.Join(err, w.close())
-		if err != nil && ctx.Err() == nil {
+		if words := w.daemon.lastWords(); err != nil && ctx.Err() == nil && words != "" {
 			say.tell("The end of the daemon's log:")
-			say.show(w.daemon.lastWords())
+			say.show(words)
 		}
 	}()
 	say.raw("btcwatch at work, on this machine alone: no internet, and coins of no value. Real parts: a Bitcoin node\n" +
@@ -152,7 +152,7 @@ func (w *world) patience() time.Duration {
 
 // await waits until a condition holds.
 func (w *world) await(ctx context.Context, what string, holds func() (bool, error)) error {
-	began := time.Now()
+	began, warned := time.Now(), false
 	for {
 		w.record.look()
 		ok, err := holds()
@@ -165,8 +165,13 @@ func (w *world) await(ctx context.Context, what string, holds func() (bool, erro
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if past := time.Since(began); past > w.patience() {
+		past := time.Since(began)
+		if past > w.patience() {
 			return errors.Join(fmt.Errorf("waited %.0f s in vain for: %s", past.Seconds(), what), err)
+		}
+		if past > 10*time.Second && !warned {
+			warned = true
+			w.say.tell("(Still waiting for: %s. A delivery that a kill cut off in the middle is tried again after 90 s.)", what)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
