@@ -29,6 +29,8 @@ type asker struct {
 	beat      func()
 	now       func() time.Time
 	log       *slog.Logger
+
+	turn int // of the round, for who is asked first
 }
 
 // errDatabase marks failures to record, which no other explorer can mend.
@@ -77,11 +79,17 @@ func (a *asker) round(ctx context.Context, choose func(*sql.Question) bool, ask 
 
 func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
 	count := len(list.open)
-	group, ctx := errgroup.WithContext(ctx)
+	var asked []*explorer.Explorer
 	for _, e := range a.explorers {
 		if e.Addresses != nil {
-			group.Go(func() error { return a.work(ctx, e, list, ask) })
+			asked = append(asked, e)
 		}
+	}
+	list.deal(asked, a.turn)
+	a.turn++
+	group, ctx := errgroup.WithContext(ctx)
+	for _, e := range asked {
+		group.Go(func() error { return a.work(ctx, e, list, ask) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -356,10 +364,11 @@ type agenda struct {
 	back *sync.Cond // an address came back, or was answered
 	open []*item
 	lent int
+	own  map[string]*item // by explorer: what it is asked first
 }
 
 func newAgenda() *agenda {
-	l := &agenda{}
+	l := &agenda{own: map[string]*item{}}
 	l.back = sync.NewCond(&l.mu)
 	return l
 }
@@ -371,11 +380,31 @@ type item struct {
 	err   error
 }
 
+// deal gives each explorer an address to begin with, in turns where there are
+// fewer addresses than explorers: whoever is quickest must not answer alone for
+// ever.
+func (l *agenda) deal(explorers []*explorer.Explorer, turn int) {
+	for n := range explorers {
+		if len(l.open) == 0 {
+			return
+		}
+		name := explorers[(turn+n)%len(explorers)].Name
+		i := l.open[0]
+		l.open, l.own[name] = l.open[1:], i
+		i.tried[name] = true
+		l.lent++
+	}
+}
+
 // take gives the next address that an explorer was not asked about yet; nil
 // when none is left for it and none can come back.
 func (l *agenda) take(explorer string) *item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if i := l.own[explorer]; i != nil {
+		delete(l.own, explorer)
+		return i
+	}
 	for {
 		for n, i := range l.open {
 			if !i.tried[explorer] {

@@ -58,6 +58,9 @@ func (l *leader) prepare(ctx context.Context) error {
 	if err := l.store.SetExplorers(ctx, l.config.Explorers); err != nil {
 		return err
 	}
+	if err := l.store.ForgetClaims(ctx, l.localChannels()); err != nil {
+		return err
+	}
 	changed, err := l.store.SyncConfig(ctx, l.config.Watch)
 	if err != nil {
 		return err
@@ -66,6 +69,16 @@ func (l *leader) prepare(ctx context.Context) error {
 		l.Log.Info("watch list changed", "added", len(changed.Added), "changed", len(changed.Changed), "retired", len(changed.Retired))
 	}
 	return l.health.load(ctx)
+}
+
+func (l *leader) localChannels() []string {
+	names := []string{}
+	for _, c := range l.config.Channels {
+		if alerts.Local(c.Kind) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 func (l *leader) schedule(ctx context.Context) (*scheduler, error) {

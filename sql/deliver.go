@@ -78,6 +78,21 @@ func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, l
 	return claimed, nil
 }
 
+// ForgetClaims makes what is claimed of some channels due at once: those that
+// only the leader serves, when a new one begins. Whoever held the claims is gone.
+func (s *Store) ForgetClaims(ctx context.Context, channels []string) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE btcwatch.delivery
+		SET leased_until = NULL
+		WHERE channel = ANY($1)
+		  AND state = 'waiting'
+		  AND leased_until IS NOT NULL`, channels)
+	if err != nil {
+		return fmt.Errorf("forget the claims of an earlier leader: %w", err)
+	}
+	return nil
+}
+
 // Delivered notes that the channel took the alert. A result that comes after
 // its lease was taken by somebody else changes nothing.
 func (s *Store) Delivered(ctx context.Context, d Delivery) error {
