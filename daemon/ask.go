@@ -89,7 +89,7 @@ func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
 	a.turn++
 	group, ctx := errgroup.WithContext(ctx)
 	for _, e := range asked {
-		group.Go(func() error { return a.work(ctx, e, list, ask) })
+		group.Go(guarded(func() error { return a.work(ctx, e, list, ask) }))
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -158,11 +158,15 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 		return a.mempool(ctx, e, q) // its history is another job's
 	}
 	before := q.Asked[e.Name]
-	if counters.Signal == before.Signal && !before.Failed {
-		return nil
+	same := counters.Signal == before.Signal && !before.Failed
+	if !same || q.Pending {
+		// A replacement that pays the same leaves the counters as they were.
+		if err := a.mempool(ctx, e, q); err != nil {
+			return err
+		}
 	}
-	if err := a.mempool(ctx, e, q); err != nil {
-		return err
+	if same {
+		return nil
 	}
 	held, err := a.newest(ctx, e, q, counters)
 	if err != nil || held > 0 {
@@ -265,11 +269,11 @@ func (a *asker) wholeHistory(ctx context.Context, e *explorer.Explorer, q *sql.Q
 func (a *asker) readHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question, total int64) (read int64, held int, err error) {
 	batches := make(chan []*chain.Transaction)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
+	group.Go(guarded(func() error {
 		defer close(batches)
 		return a.fetchHistory(ctx, e, q, batches)
-	})
-	group.Go(func() error {
+	}))
+	group.Go(guarded(func() error {
 		progress := progress{log: a.log, now: a.now, last: a.now(), total: total, explorer: e.Name, address: q.Address.Text}
 		for txs := range batches {
 			_, kept, err := a.record(ctx, e, txs)
@@ -280,7 +284,7 @@ func (a *asker) readHistory(ctx context.Context, e *explorer.Explorer, q *sql.Qu
 			progress.read(len(txs))
 		}
 		return nil
-	})
+	}))
 	err = group.Wait()
 	return read, held, err
 }

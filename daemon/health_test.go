@@ -57,17 +57,17 @@ func (w *ward) wantsWord(what, want string) {
 }
 
 var (
-	unavailable = fmt.Errorf("no answer: %w", explorer.ErrUnavailable)
-	refused     = fmt.Errorf("banned: %w", explorer.ErrRefused)
-	lie         = fmt.Errorf("false: %w", explorer.ErrLying)
-	notFound    = fmt.Errorf("none: %w", explorer.ErrNotFound)
-	limited     = fmt.Errorf("slowly: %w", explorer.ErrRateLimited)
+	errUnavailable = fmt.Errorf("no answer: %w", explorer.ErrUnavailable)
+	errRefused     = fmt.Errorf("banned: %w", explorer.ErrRefused)
+	errLie         = fmt.Errorf("false: %w", explorer.ErrLying)
+	errNotFound    = fmt.Errorf("none: %w", explorer.ErrNotFound)
+	errLimited     = fmt.Errorf("slowly: %w", explorer.ErrRateLimited)
 )
 
 // TestFailing: an explorer fails when it gives bad answers, and no good ones to
 // the same question, for as long as is configured.
 func TestFailing(t *testing.T) {
-	for _, err := range []error{unavailable, refused, lie, limited} {
+	for _, err := range []error{errUnavailable, errRefused, errLie, errLimited} {
 		w := newWard(t)
 		w.note("one", forTip, nil)
 		w.wants("a good answer", "explorer one", "well")
@@ -85,7 +85,7 @@ func TestFailing(t *testing.T) {
 		w.note("one", forMempool, nil)
 		w.wants("a good answer to something else", "explorer one", "out")
 		w.wants("a good answer to something else", "mempool ", "well")
-		w.note("one", forTip, notFound)
+		w.note("one", forTip, errNotFound)
 		w.wants("a proper answer that there is none", "explorer one", "well")
 		w.wants("a proper answer that there is none", "blocks ", "well")
 	}
@@ -96,16 +96,16 @@ func TestAnotherSees(t *testing.T) {
 	w := newWard(t)
 	for range 60 {
 		w.note("two", forTip, nil)
-		w.note("one", forTip, unavailable)
+		w.note("one", forTip, errUnavailable)
 		w.at = w.at.Add(30 * time.Second)
 	}
 	w.wants("one of two is down", "explorer one", "out")
 	w.wants("one of two is down", "explorer two", "well")
 	w.wants("one of two is down, and answered last", "blocks ", "well")
-	w.every(30*time.Second, time.Hour, "one", forTip, unavailable)
+	w.every(30*time.Second, time.Hour, "one", forTip, errUnavailable)
 	w.wants("both are down", "blocks ", "out")
 	w.note("two", forTip, nil)
-	w.note("one", forTip, unavailable)
+	w.note("one", forTip, errUnavailable)
 	w.wants("one is back, the other one answered last", "blocks ", "well")
 }
 
@@ -114,21 +114,21 @@ func TestAnotherSees(t *testing.T) {
 func TestBlocksAreAskedForSeldom(t *testing.T) {
 	w := newWard(t)
 	w.note("one", forTip, nil)
-	w.note("one", forBlocks, unavailable)
+	w.note("one", forBlocks, errUnavailable)
 	w.wantsWord("one block that could not be had", "ok")
 	w.at = w.at.Add(20 * time.Minute)
 	w.wants("one block that could not be had", "explorer one", "undecided")
 	w.at = w.at.Add(time.Hour)
 	w.wants("one block, long ago", "explorer one", "well")
-	w.note("one", forBlocks, unavailable)
+	w.note("one", forBlocks, errUnavailable)
 	w.wants("two blocks, far apart", "explorer one", "undecided")
-	w.every(5*time.Minute, 15*time.Minute, "one", forBlocks, unavailable)
+	w.every(5*time.Minute, 15*time.Minute, "one", forBlocks, errUnavailable)
 	w.wants("block after block", "explorer one", "out")
 	w.wantsWord("block after block", "failing")
 	w.note("one", forBlocks, nil)
 	w.wants("a block again", "explorer one", "well")
 
-	w.note("one", forBlocks, lie)
+	w.note("one", forBlocks, errLie)
 	w.every(30*time.Second, 30*time.Minute, "one", forTip, nil)
 	w.wantsWord("a lie, and good tips since", "lying")
 	w.note("one", forBlocks, nil)
@@ -144,9 +144,9 @@ func TestBehind(t *testing.T) {
 	w.covered(true, nil)
 	w.note("one", forTip, nil)
 	w.wants("all covered", "blocks ", "well")
-	w.covered(false, unavailable)
+	w.covered(false, errUnavailable)
 	w.at = w.at.Add(4 * time.Minute)
-	w.covered(false, unavailable)
+	w.covered(false, errUnavailable)
 	w.note("one", forTip, nil)
 	w.wants("behind for a while", "blocks ", "well")
 	w.progressed()

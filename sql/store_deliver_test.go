@@ -25,7 +25,7 @@ func told(t *testing.T, n int) *bench {
 
 func (b *bench) claim(channel string, most int, lease time.Duration) []sql.Delivery {
 	b.Helper()
-	claimed, err := b.store.ClaimDeliveries(b.Context(), channel, most, lease)
+	claimed, err := b.store.ClaimDeliveries(b.Context(), channel, most, lease, nil)
 	b.must(err)
 	return claimed
 }
@@ -39,7 +39,7 @@ func TestClaimersNeverShare(t *testing.T) {
 	for range 6 {
 		claimers.Go(func() {
 			for {
-				claimed, err := b.store.ClaimDeliveries(t.Context(), "desk", 3, time.Hour)
+				claimed, err := b.store.ClaimDeliveries(t.Context(), "desk", 3, time.Hour, nil)
 				if err != nil {
 					t.Error(err)
 				}

@@ -48,8 +48,7 @@ func (c *commit) putTouches(ctx context.Context, facts []*fact) (map[touch]bool,
 	found, err := c.tx.Query(ctx, `
 		INSERT INTO btcwatch.touch (script_id, tx_id, historic, recorded_at)
 		SELECT u.script_id, u.tx_id, u.historic, $4
-		FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS u (script_id, tx_id, historic)
-		ON CONFLICT DO NOTHING
+		FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS u (script_id, tx_id, historic)`+unlessKnown(facts)+`
 		RETURNING script_id, tx_id`, scripts, ids, historic, c.at)
 	if err != nil {
 		return nil, fmt.Errorf("record which addresses are touched: %w", err)
@@ -101,14 +100,12 @@ func (c *commit) putMovements(ctx context.Context, facts []*fact) error {
 	batch.Queue(`
 		INSERT INTO btcwatch.movement (script_id, height, tx_id, direction, n, amount, stated)
 		SELECT *
-		FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::integer[], $6::bigint[], $7::boolean[])
-		ON CONFLICT DO NOTHING`,
+		FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::integer[], $6::bigint[], $7::boolean[])`+unlessKnown(facts),
 		confirmed.scripts, confirmed.heights, confirmed.ids, confirmed.directions, confirmed.ns, confirmed.amounts, confirmed.stated)
 	batch.Queue(`
 		INSERT INTO btcwatch.pending (script_id, tx_id, direction, n, amount, stated)
 		SELECT *
-		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])
-		ON CONFLICT DO NOTHING`,
+		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])`+unlessKnown(facts),
 		pending.scripts, pending.ids, pending.directions, pending.ns, pending.amounts, pending.stated)
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record credits and debits: %w", err)
