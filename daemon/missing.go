@@ -79,7 +79,7 @@ func (a *asker) known(ctx context.Context, id chainhash.Hash) (known, missing bo
 		if ctx.Err() != nil {
 			return false, false, ctx.Err()
 		}
-		a.health.note(e.Name, forMempool, err)
+		a.health.note(e.Name, forTransactions, err)
 		switch {
 		case err == nil:
 			return true, false, nil
