@@ -42,7 +42,15 @@ type question func(ctx context.Context, e *explorer.Explorer, q *sql.Question) e
 // mempoolRound asks about every address whether anything has changed, and if
 // so what.
 func (a *asker) mempoolRound(ctx context.Context) error {
-	return a.round(ctx, func(q *sql.Question) bool { return q.Joined != nil }, a.news)
+	any := false
+	err := a.round(ctx, func(q *sql.Question) bool {
+		any = any || q.Joined != nil
+		return q.Joined != nil
+	}, a.news)
+	if err == nil {
+		a.health.nothingToAsk(forMempool, !any)
+	}
+	return err
 }
 
 // historyRound reads every history again in full, whatever the counters say.

@@ -37,6 +37,7 @@ type health struct {
 	behind  time.Time             // since when the covered chain lags what explorers show; zero: it does not
 	why     string                // the last reason why no block could be taken
 	outages map[string]bool       // kind and name of what is out, as recorded
+	idle    map[string]bool       // kinds for which there is nothing to ask
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
@@ -62,20 +63,63 @@ type condition struct {
 func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, now func() time.Time, log *slog.Logger) *health {
 	return &health{
 		settings: settings, writer: writer, store: store, now: now, log: log,
-		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{},
+		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{}, idle: map[string]bool{},
 	}
 }
 
-// load reads which outages are open from an earlier life.
-func (h *health) load(ctx context.Context) error {
+// load reads which outages are open from an earlier life, and closes those of
+// explorers that are not configured any more.
+func (h *health) load(ctx context.Context, configured []explorer.Settings) error {
 	open, err := h.store.OpenOutages(ctx)
 	if err != nil {
 		return err
 	}
+	names := map[string]bool{}
+	for _, e := range configured {
+		names[e.Name] = true
+	}
+	for _, o := range open {
+		if o.Kind == "explorer" && !names[o.Name] {
+			if err := h.writer.ForgetOutage(ctx, o.Kind, o.Name); err != nil {
+				return err
+			}
+			continue
+		}
+		h.mu.Lock()
+		h.outages[o.Kind+" "+o.Name] = true
+		h.mu.Unlock()
+	}
+	return nil
+}
+
+// nothingToAsk takes down whether there is anything of a kind to ask for. While
+// there is not, nobody can be blind for it.
+func (h *health) nothingToAsk(kind string, nothing bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, o := range open {
-		h.outages[o.Kind+" "+o.Name] = true
+	h.idle[kind] = nothing
+	if nothing {
+		delete(h.kinds, kind)
+	}
+}
+
+// forgetIdle closes the outages of what there is nothing to ask for.
+func (h *health) forgetIdle(ctx context.Context) error {
+	h.mu.Lock()
+	var over []string
+	for kind, nothing := range h.idle {
+		if nothing && h.outages[kind+" "] {
+			over = append(over, kind)
+		}
+	}
+	h.mu.Unlock()
+	for _, kind := range over {
+		if err := h.writer.ForgetOutage(ctx, kind, ""); err != nil {
+			return err
+		}
+		h.mu.Lock()
+		delete(h.outages, kind+" ")
+		h.mu.Unlock()
 	}
 	return nil
 }
@@ -224,7 +268,7 @@ func (h *health) judge(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return h.forgetIdle(ctx)
 }
 
 func (h *health) carryOut(ctx context.Context, v verdict) error {

@@ -69,7 +69,7 @@ func (l *leader) prepare(ctx context.Context) error {
 	if changed.Import != 0 {
 		l.Log.Info("watch list changed", "added", len(changed.Added), "changed", len(changed.Changed), "retired", len(changed.Retired))
 	}
-	return l.health.load(ctx)
+	return l.health.load(ctx, l.config.Explorers)
 }
 
 func (l *leader) schedule(ctx context.Context) (*scheduler, error) {

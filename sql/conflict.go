@@ -161,7 +161,10 @@ func (c *commit) leave(ctx context.Context, id int64, to alerts.State) (*fact, e
 	if err := c.putMovements(ctx, []*fact{f}); err != nil {
 		return nil, err
 	}
-	return f, c.rebalance(ctx, []int64{id}, before)
+	if err := c.rebalance(ctx, []int64{id}, before); err != nil {
+		return nil, err
+	}
+	return f, c.retime(ctx, []*fact{f})
 }
 
 func (c *commit) tellReplaced(ctx context.Context, f *fact, e chain.Effect, r conflict) error {

@@ -162,6 +162,9 @@ func (c *commit) unconfirmAll(ctx context.Context, ids []int64) error {
 	if err := c.rebalance(ctx, ids, before); err != nil {
 		return err
 	}
+	if err := c.retime(ctx, facts); err != nil {
+		return err
+	}
 	for _, f := range facts {
 		if err := c.tellReorged(ctx, f); err != nil {
 			return err

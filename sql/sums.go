@@ -208,3 +208,29 @@ func (c *commit) rebalance(ctx context.Context, ids []int64, before map[int64]to
 	}
 	return nil
 }
+
+// retime takes first and last activity anew for the scripts of facts that left
+// their place: rebalance only widens them.
+func (c *commit) retime(ctx context.Context, facts []*fact) error {
+	var scripts []int64
+	for _, f := range facts {
+		for _, e := range f.effects {
+			scripts = append(scripts, e.Script)
+		}
+	}
+	_, err := c.tx.Exec(ctx, `
+		UPDATE btcwatch.balance b
+		SET first_at = x.first_at, last_at = x.last_at
+		FROM (
+		    SELECT u.script_id, min(coalesce(n.block_time, n.first_seen_at)) AS first_at, max(coalesce(n.block_time, n.first_seen_at)) AS last_at
+		    FROM btcwatch.touch u
+		    LEFT JOIN btcwatch.tx_now n ON n.tx_id = u.tx_id AND n.state IN ('unconfirmed', 'confirmed')
+		    WHERE u.script_id = ANY($1)
+		    GROUP BY u.script_id
+		) x
+		WHERE b.script_id = x.script_id`, scripts)
+	if err != nil {
+		return fmt.Errorf("find the last activity: %w", err)
+	}
+	return nil
+}

@@ -248,7 +248,8 @@ SELECT encode(a.id, 'hex') AS id,
        CASE WHEN l.action = 'close' THEN l.actor END AS closed_by,
        a.quiet,
        a.thread,
-       convert_from(a.body, 'UTF8')::jsonb #>> '{data,summary}' AS summary
+       convert_from(a.body, 'UTF8')::jsonb #>> '{data,summary}' AS summary,
+       a.seq
 FROM btcwatch.alert a
 LEFT JOIN btcwatch.script s ON s.id = a.script_id
 LEFT JOIN btcwatch.tx t ON t.id = a.tx_id
@@ -259,7 +260,7 @@ LEFT JOIN LATERAL (
     ORDER BY id DESC
     LIMIT 1
 ) l ON true;
-COMMENT ON VIEW report.alerts IS 'One row an alert. quiet: recorded and told in the daily report only (dust, deeper confirmations).';
+COMMENT ON VIEW report.alerts IS 'One row an alert. quiet: recorded and told in the daily report only (dust, deeper confirmations). seq: the order in which they were recorded.';
 
 CREATE VIEW report.deliveries AS
 SELECT encode(alert_id, 'hex') AS alert_id, channel, state, attempts, last_error, delivered_at, next_at
