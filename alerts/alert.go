@@ -156,7 +156,8 @@ type Listing struct {
 type Counterparty struct {
 	Address   string    `json:"address"`
 	AmountSat *int64    `json:"amount_sat,omitempty"`
-	Listings  []Listing `json:"listings,omitempty"` // when it is watched too
+	Listings  []Listing `json:"listings,omitempty"`  // when it is watched too
+	StatedBy  []string  `json:"stated_by,omitempty"` // the explorers on whose word alone it is the other side
 }
 
 // Channel carries messages to one configured place. Send returns nil only when

@@ -176,6 +176,9 @@ func (d Data) parties() []string {
 		for _, l := range c.Listings {
 			text += "; " + naming(l)
 		}
+		if len(c.StatedBy) > 0 {
+			text += "; according to " + list(cleanAll(c.StatedBy))
+		}
 		all = append(all, text)
 	}
 	if d.MoreParties > 0 {

@@ -28,10 +28,15 @@ type Payment struct {
 	BlockHeight   *int32
 	BlockHash     string
 	Confirmations int32
+	Ahead         bool      // in a block above those that are followed: its confirmations are not known
 	ReportedBy    []string  // the explorers that say so
 	OccurredAt    time.Time // block time, or first sight; zero: not known
 	ObservedAt    time.Time // when this was noticed here: the time of the alert
 	Historic      bool      // at or below the height at which the watch began
+
+	// PlacedBy are the explorers that said the payment was in a block that does
+	// not hold it; a correction then says so. None: its block left the chain.
+	PlacedBy []string
 
 	Turn   int     // how often the payment has left its state before
 	Depths []int32 // confirmations configured, ascending: the first is told, the rest go to the report
@@ -78,13 +83,16 @@ func (p Payment) Confirmed(key Key, depth int32, told bool) (Alert, bool) {
 }
 
 // Reorged takes back what was said before: the block that held the payment has
-// left the chain. The payment carries that block, and the state it is in now.
+// left the chain, or does not hold it, contrary to what was said. The payment carries that block, and the state it is in now.
 // It is false where nothing is to be told.
 func (p Payment) Reorged(key Key, corrects ID) (Alert, bool) {
 	p.Corrects = &corrects
 	d := p.data()
 	d.Confirmations = nil
 	d.Summary = summarizeReorg(d)
+	if len(p.PlacedBy) > 0 {
+		d.Summary, d.BlockHash = summarizeMisplaced(d, p.PlacedBy), ""
+	}
 	d.Next = "A message follows when it is confirmed again."
 	return p.alert(key, TransactionReorged, d, strconv.Itoa(p.Turn))
 }
@@ -129,7 +137,7 @@ func (p Payment) data() Data {
 }
 
 func (p Payment) confirmations() *int32 {
-	if p.State != Confirmed {
+	if p.State != Confirmed || p.Ahead {
 		return nil
 	}
 	return &p.Confirmations

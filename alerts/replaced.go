@@ -15,6 +15,9 @@ type Replacement struct {
 	Direction Direction
 	AmountSat *int64
 	State     State
+	// ReportedBy are the explorers on whose word all this rests; none: a
+	// followed block shows it.
+	ReportedBy []string
 }
 
 // Replaced says that an unconfirmed payment was replaced. It is quiet where the
@@ -24,7 +27,7 @@ func (p Payment) Replaced(key Key, by Replacement) (Alert, bool) {
 	p.State = Replaced
 	d := p.data()
 	d.ReplacedBy = by.TxID
-	d.Summary = fmt.Sprintf("Correction: the unconfirmed transaction that %s was replaced by %s, which %s.", deed(d), clean(by.TxID), by.deed(d))
+	d.Summary = fmt.Sprintf("Correction: %sthe unconfirmed transaction that %s was replaced by %s, which %s.", by.saidBy(), deed(d), clean(by.TxID), by.deed(d))
 	d.Next = by.next()
 	a, ok := p.alert(key, TransactionReplaced, d, strconv.Itoa(p.Turn))
 	a.Quiet = a.Quiet || by.same(p)
@@ -33,6 +36,13 @@ func (p Payment) Replaced(key Key, by Replacement) (Alert, bool) {
 
 func (r Replacement) same(p Payment) bool {
 	return r.Direction == p.Direction && r.AmountSat != nil && p.AmountSat != nil && *r.AmountSat == *p.AmountSat
+}
+
+func (r Replacement) saidBy() string {
+	if len(r.ReportedBy) == 0 {
+		return ""
+	}
+	return "according to " + list(cleanAll(r.ReportedBy)) + ", "
 }
 
 func (r Replacement) deed(d Data) string {

@@ -12,15 +12,27 @@ func summarizePayment(d Data) string {
 
 // summarizeReorg takes back a place in the chain.
 func summarizeReorg(d Data) string {
-	now := "it is not on the chain that is followed now"
+	return fmt.Sprintf("Correction: %s, which held a transaction that %s, has left the chain; %s.", block(d), deed(d), afterwards(d))
+}
+
+// summarizeMisplaced takes back a place in the chain that was never true.
+func summarizeMisplaced(d Data, placedBy []string) string {
+	return fmt.Sprintf("Correction: %s does not hold the transaction that %s, contrary to what %s said; %s.",
+		block(d), deed(d), list(cleanAll(placedBy)), afterwards(d))
+}
+
+func block(d Data) string {
+	if d.BlockHeight == nil {
+		return "the block"
+	}
+	return "block" + blockNumber(d)
+}
+
+func afterwards(d Data) string {
 	if d.State == Unconfirmed {
-		now = "it is unconfirmed again"
+		return "it is unconfirmed again"
 	}
-	block := "the block"
-	if d.BlockHeight != nil {
-		block = "block" + blockNumber(d)
-	}
-	return fmt.Sprintf("Correction: %s, which held a transaction that %s, has left the chain; %s.", block, deed(d), now)
+	return "it is not on the chain that is followed now"
 }
 
 func saidBy(d Data) string {

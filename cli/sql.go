@@ -17,7 +17,7 @@ type sqlCommand struct {
 
 // Help says what there is to ask.
 func (c *sqlCommand) Help() string {
-	return "The views of the report schema are found without its name: addresses, transactions, movements, balances, counterparties, alerts, deliveries, explorers."
+	return "The views of the report schema are found without its name: addresses, transactions, movements, balances, counterparties, alerts, deliveries, explorers, coverage, gaps."
 }
 
 // Run opens psql, and ends with its exit code.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"btcwatch/chain"
@@ -45,7 +46,14 @@ func (c *watchList) Run(s *session) error {
 			s.say("No address is on the list. Add one: btcwatch watch add ADDRESS, or a [watch.\"ADDRESS\"] table in %s.", config.File)
 			return nil
 		}
-		return c.table(rows).print(s.Terminal)
+		if err := c.table(rows).print(s.Terminal); err != nil {
+			return err
+		}
+		unread := func(row sql.WatchedRow) bool { return !row.HistoryRead }
+		if slices.ContainsFunc(rows, unread) {
+			s.say("A number with + may be higher: what was before the watch is not read there.")
+		}
+		return nil
 	})
 }
 

@@ -1,7 +1,10 @@
 package daemon
 
 import (
+	"context"
+	"slices"
 	"sync"
+	"time"
 
 	"btcwatch/chain/explorer"
 	"btcwatch/sql"
@@ -17,9 +20,12 @@ type agenda struct {
 	own  map[string]*item // by explorer: what it is asked first
 }
 
-func newAgenda() *agenda {
+func newAgenda(questions []*sql.Question) *agenda {
 	l := &agenda{own: map[string]*item{}}
 	l.back = sync.NewCond(&l.mu)
+	for _, q := range questions {
+		l.open = append(l.open, &item{Question: q, tried: map[string]bool{}})
+	}
 	return l
 }
 
@@ -47,8 +53,8 @@ func (l *agenda) deal(explorers []*explorer.Explorer, turn int) {
 }
 
 // take gives the next address that an explorer was not asked about yet; nil
-// when none is left for it and none can come back.
-func (l *agenda) take(explorer string) *item {
+// when none is left for it and none can come back, or the context has ended.
+func (l *agenda) take(ctx context.Context, explorer string) *item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if i := l.own[explorer]; i != nil {
@@ -64,7 +70,7 @@ func (l *agenda) take(explorer string) *item {
 				return i
 			}
 		}
-		if l.lent == 0 {
+		if l.lent == 0 || ctx.Err() != nil {
 			return nil
 		}
 		l.back.Wait()
@@ -83,8 +89,47 @@ func (l *agenda) giveBack(i *item, err error) {
 	l.back.Broadcast()
 }
 
+// wake lets those who wait look whether their context has ended.
+func (l *agenda) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.back.Broadcast()
+}
+
 func (l *agenda) left() []*item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
+}
+
+// lastAsked remembers when each address was last asked about, so that a round
+// that ends early goes on there the next time. What does not change is not
+// written, so the record alone does not know.
+type lastAsked struct {
+	mu sync.Mutex
+	at map[int64]time.Time // by script
+}
+
+func (l *lastAsked) note(script int64, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at == nil {
+		l.at = map[int64]time.Time{}
+	}
+	l.at[script] = now
+}
+
+// oldestFirst puts those first that were never asked about, then those that
+// were longest ago.
+func (l *lastAsked) oldestFirst(questions []*sql.Question) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := func(q *sql.Question) time.Time {
+		at := l.at[q.Script]
+		if q.AskedAt != nil && q.AskedAt.After(at) {
+			return *q.AskedAt
+		}
+		return at
+	}
+	slices.SortStableFunc(questions, func(a, b *sql.Question) int { return last(a).Compare(last(b)) })
 }

@@ -30,31 +30,36 @@ type asker struct {
 	log       *slog.Logger
 
 	turn int // of the round, for who is asked first
+	last lastAsked
 }
 
 // errDatabase marks failures to record, which no other explorer can mend.
 var errDatabase = errors.New("record answers")
 
+// errPanicked marks a question over which we panicked: the next one may go well.
+var errPanicked = errors.New("question not finished")
+
 // question is what one explorer is asked about one address.
 type question func(ctx context.Context, e *explorer.Explorer, q *sql.Question) error
 
 // mempoolRound asks about every address whether anything has changed, and if
-// so what.
+// so what. Before following has a start nothing has joined: then there are
+// addresses to ask about, but not yet.
 func (a *asker) mempoolRound(ctx context.Context) error {
-	any := false
-	err := a.round(ctx, func(q *sql.Question) bool {
-		any = any || q.Joined != nil
-		return q.Joined != nil
-	}, a.news)
-	if err == nil {
-		a.health.nothingToAsk(forMempool, !any)
+	all, err := a.store.Questions(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	chosen := chosenOf(all, joined)
+	if len(chosen) > 0 || len(all) == 0 {
+		a.health.nothingToAsk(forMempool, len(all) == 0)
+	}
+	return a.share(ctx, chosen, a.news)
 }
 
 // historyRound reads every history again in full, whatever the counters say.
 func (a *asker) historyRound(ctx context.Context) error {
-	return a.round(ctx, func(q *sql.Question) bool { return q.Joined != nil }, a.history)
+	return a.round(ctx, joined, a.history)
 }
 
 // fillRound reads the history of addresses that have joined the watch and were
@@ -62,9 +67,11 @@ func (a *asker) historyRound(ctx context.Context) error {
 // while that grows.
 func (a *asker) fillRound(ctx context.Context) error {
 	return a.round(ctx, func(q *sql.Question) bool {
-		return !q.Known && q.Joined != nil && a.short.due(q.Script, a.now())
+		return !q.Known && joined(q) && a.short.due(q.Script, a.now())
 	}, a.history)
 }
+
+func joined(q *sql.Question) bool { return q.Joined != nil }
 
 // round puts a question about every address that the choice takes.
 func (a *asker) round(ctx context.Context, choose func(*sql.Question) bool, ask question) error {
@@ -72,20 +79,25 @@ func (a *asker) round(ctx context.Context, choose func(*sql.Question) bool, ask 
 	if err != nil {
 		return err
 	}
-	list := newAgenda()
-	for _, q := range all {
-		if choose(q) {
-			list.open = append(list.open, &item{Question: q, tried: map[string]bool{}})
-		}
-	}
-	if len(list.open) == 0 {
-		return nil
-	}
-	return a.share(ctx, list, ask)
+	return a.share(ctx, chosenOf(all, choose), ask)
 }
 
-func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
-	count := len(list.open)
+func chosenOf(all []*sql.Question, choose func(*sql.Question) bool) []*sql.Question {
+	var chosen []*sql.Question
+	for _, q := range all {
+		if choose(q) {
+			chosen = append(chosen, q)
+		}
+	}
+	return chosen
+}
+
+func (a *asker) share(ctx context.Context, questions []*sql.Question, ask question) error {
+	if len(questions) == 0 {
+		return nil
+	}
+	a.last.oldestFirst(questions)
+	list := newAgenda(questions)
 	var asked []*explorer.Explorer
 	for _, e := range a.explorers {
 		if e.Addresses != nil {
@@ -95,6 +107,7 @@ func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
 	list.deal(asked, a.turn)
 	a.turn++
 	group, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, list.wake)()
 	for _, e := range asked {
 		group.Go(guarded(func() error { return a.work(ctx, e, list, ask) }))
 	}
@@ -102,7 +115,7 @@ func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
 		return err
 	}
 	if left := list.left(); len(left) > 0 {
-		return fmt.Errorf("%d of %d addresses got no answer: %w", len(left), count, left[0].err)
+		return fmt.Errorf("%d of %d addresses got no answer: %w", len(left), len(questions), left[0].err)
 	}
 	return nil
 }
@@ -110,13 +123,18 @@ func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
 // work lets one explorer answer about addresses until none is left that it was
 // not asked about, or until it fails by itself.
 func (a *asker) work(ctx context.Context, e *explorer.Explorer, list *agenda, ask question) error {
-	for ctx.Err() == nil {
-		i := list.take(e.Name)
+	for first := true; ctx.Err() == nil; first = false {
+		i := list.take(ctx, e.Name)
 		if i == nil {
-			return nil
+			break
 		}
-		err := ask(ctx, e, i.Question)
+		err := safely(ctx, ask, e, i.Question)
 		a.beat()
+		if err == nil || aboutAddress(err) || first {
+			// Who gave out before is asked first next time; not again and again,
+			// for it may be this address that no explorer can bear.
+			a.last.note(i.Script, a.now())
+		}
 		list.giveBack(i, err)
 		if err == nil {
 			a.health.note(e.Name, forMempool, nil)
@@ -136,9 +154,23 @@ func (a *asker) work(ctx context.Context, e *explorer.Explorer, list *agenda, as
 	return ctx.Err()
 }
 
+// safely puts a question; a panic over it is the failure of that question.
+func safely(ctx context.Context, ask question, e *explorer.Explorer, q *sql.Question) error {
+	returned := false
+	err := guarded(func() error {
+		err := ask(ctx, e, q)
+		returned = true
+		return err
+	})()
+	if !returned {
+		return fmt.Errorf("%w: %w", errPanicked, err)
+	}
+	return err
+}
+
 // aboutAddress says whether an explorer may well answer about another address.
 func aboutAddress(err error) bool {
-	return errors.Is(err, explorer.ErrRefused) || errors.Is(err, explorer.ErrMalformed) || errors.Is(err, explorer.ErrLying)
+	return errors.Is(err, errPanicked) || errors.Is(err, explorer.ErrRefused) || errors.Is(err, explorer.ErrMalformed) || errors.Is(err, explorer.ErrLying)
 }
 
 func (a *asker) failed(ctx context.Context, e *explorer.Explorer, i *item, err error) error {
@@ -161,25 +193,53 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 	if err != nil {
 		return err
 	}
-	if !q.Known {
-		return a.mempool(ctx, e, q) // its history is another job's
-	}
 	before := q.Asked[e.Name]
-	same := counters.Signal == before.Signal && !before.Failed
-	if !same || q.Pending {
-		// A replacement that pays the same leaves the counters as they were.
-		if err := a.mempool(ctx, e, q); err != nil {
-			return err
-		}
+	same := q.Known && counters.Signal == before.Signal && !before.Failed
+	if same && !q.Pending {
+		return nil
 	}
-	if same {
+	// Also where the counters are as they were: a replacement that pays the
+	// same leaves them so.
+	list, err := a.mempool(ctx, e, q)
+	switch {
+	case err != nil:
+		return err
+	case !same && q.Known: // else its history is as it was, or another job's
+	case !list.complete:
+		return a.cutOff(ctx, e, q, list)
+	default:
 		return nil
 	}
 	held, err := a.newest(ctx, e, q, counters)
-	if err != nil || held > 0 {
-		return err // what is held back is asked for again
+	if err != nil {
+		return err
+	}
+	return a.settle(ctx, e, q, counters, list, held)
+}
+
+// settle saves an explorer's counters for an address, if what it lists bears
+// them out: they may come from different machines of its, and a payment that
+// was counted and not listed would never be asked for again. Counters that stay
+// wrong are taken in the end.
+func (a *asker) settle(ctx context.Context, e *explorer.Explorer, q *sql.Question, counters explorer.Counters, list listed, held int) error {
+	if !list.complete {
+		return a.cutOff(ctx, e, q, list)
+	}
+	if held > 0 || !a.short.settled(q.Script, e.Name, counters.Unconfirmed-list.count) {
+		return nil // asked for again
 	}
 	return a.saveAsked(ctx, e, q, counters.Signal)
+}
+
+// cutOff notes that an explorer does not list all that is unconfirmed at an
+// address. That is a gap, and no fault of the explorer.
+func (a *asker) cutOff(ctx context.Context, e *explorer.Explorer, q *sql.Question, list listed) error {
+	a.log.Warn("mempool list cut off by the explorer", "explorer", e.Name, "address", q.Address.Text, "transactions", list.count)
+	reason := fmt.Sprintf("%s lists no more than %d unconfirmed transactions: there may be others", e.Name, list.count)
+	if err := a.store.SaveAskFailed(ctx, q.Script, e.Name, reason); err != nil {
+		return fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	return nil
 }
 
 func (a *asker) saveAsked(ctx context.Context, e *explorer.Explorer, q *sql.Question, signal string) error {
@@ -189,137 +249,50 @@ func (a *asker) saveAsked(ctx context.Context, e *explorer.Explorer, q *sql.Ques
 	return nil
 }
 
-func (a *asker) mempool(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
+// listed is what an explorer lists as unconfirmed.
+type listed struct {
+	count    int64
+	complete bool
+}
+
+func (a *asker) mempool(ctx context.Context, e *explorer.Explorer, q *sql.Question) (listed, error) {
 	txs, complete, err := e.Addresses.Mempool(ctx, q.Address)
 	if err != nil {
-		return err
-	}
-	if !complete {
-		a.log.Warn("mempool list cut off by the explorer", "explorer", e.Name, "transactions", len(txs))
+		return listed{}, err
 	}
 	_, _, err = a.record(ctx, e, txs)
-	return err
+	return listed{count: int64(len(txs)), complete: complete}, err
 }
 
 // newest reads history until a page holds nothing new and as many transactions
-// were met or are on record as the explorer counts; else to the end.
+// were met or are on record as the explorer counts, or as few less as it is
+// known to count too many; else to the end.
 func (a *asker) newest(ctx context.Context, e *explorer.Explorer, q *sql.Question, counters explorer.Counters) (held int, err error) {
+	read, missing := 0, int64(0)
 	for page, err := range e.Addresses.History(ctx, q.Address) {
 		if err != nil {
 			return held, err
 		}
 		a.beat()
+		if read += len(page); endless(read, counters.Transactions) {
+			return held, neverEnding(e, read, counters.Transactions)
+		}
 		news, kept, err := a.record(ctx, e, page)
 		held += kept
 		if err != nil {
 			return held, err
 		}
-		if news > 0 {
-			continue
-		}
 		count, err := a.store.Confirmed(ctx, q.Script)
 		if err != nil {
 			return held, fmt.Errorf("%w: %w", errDatabase, err)
 		}
-		if count+int64(held) == counters.Transactions {
+		missing = counters.Transactions - count - int64(held)
+		if news == 0 && a.short.explained(q.Script, e.Name, missing) {
 			return held, nil
 		}
 	}
+	a.short.readToEnd(q.Script, e.Name, missing)
 	return held, nil
-}
-
-// batch is how many transactions of a history are recorded in one commit.
-const batch = 500
-
-// history reads the whole history of an address, and its mempool, and notes
-// that it did.
-func (a *asker) history(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
-	err := a.wholeHistory(ctx, e, q)
-	if err != nil {
-		a.short.failed(q.Script, a.now())
-	}
-	return err
-}
-
-func (a *asker) wholeHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
-	counters, err := e.Addresses.Counters(ctx, q.Address)
-	if err != nil {
-		return err
-	}
-	read, held, err := a.readHistory(ctx, e, q, counters.Transactions)
-	if err != nil {
-		return err
-	}
-	if read < counters.Transactions && !a.short.accept(q.Script, read) {
-		return fmt.Errorf("%w: %s shows %d of the %d transactions that it counts", explorer.ErrUnavailable, e.Name, read, counters.Transactions)
-	}
-	if read < counters.Transactions {
-		a.log.Warn("history shorter than counted, twice the same", "explorer", e.Name, "address", q.Address.Text, "read", read, "counted", counters.Transactions)
-	}
-	if err := a.mempool(ctx, e, q); err != nil {
-		return err
-	}
-	if err := a.writer.HistoryRead(ctx, q, e.Name); err != nil {
-		return fmt.Errorf("%w: %w", errDatabase, err)
-	}
-	if !q.Known {
-		a.log.Info("history read", "explorer", e.Name, "address", q.Address.Text, "transactions", counters.Transactions)
-	}
-	if held > 0 {
-		return nil // the next round reads what is held back
-	}
-	return a.saveAsked(ctx, e, q, counters.Signal)
-}
-
-// readHistory reads all pages and records them in batches: while one batch is
-// recorded the next is fetched, and no more than two are in memory.
-func (a *asker) readHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question, total int64) (read int64, held int, err error) {
-	batches := make(chan []*chain.Transaction)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(guarded(func() error {
-		defer close(batches)
-		return a.fetchHistory(ctx, e, q, batches)
-	}))
-	group.Go(guarded(func() error {
-		progress := progress{log: a.log, now: a.now, last: a.now(), total: total, explorer: e.Name, address: q.Address.Text}
-		for txs := range batches {
-			_, kept, err := a.record(ctx, e, txs)
-			if err != nil {
-				return err
-			}
-			read, held = read+int64(len(txs)), held+kept
-			progress.read(len(txs))
-		}
-		return nil
-	}))
-	err = group.Wait()
-	return read, held, err
-}
-
-func (a *asker) fetchHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question, batches chan<- []*chain.Transaction) error {
-	send := func(txs []*chain.Transaction) error {
-		select {
-		case batches <- txs:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	var waiting []*chain.Transaction
-	for page, err := range e.Addresses.History(ctx, q.Address) {
-		if err != nil {
-			return err
-		}
-		a.beat()
-		if waiting = append(waiting, page...); len(waiting) < batch {
-			continue
-		}
-		if err := send(waiting); err != nil {
-			return err
-		}
-		waiting = nil
-	}
-	return send(waiting)
 }
 
 // record records what an explorer says of transactions, but for what is held
@@ -347,23 +320,4 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 		err = fmt.Errorf("%w: %s shows %d transactions in blocks that are not on the chain followed", explorer.ErrUnavailable, e.Name, recorded.Astray)
 	}
 	return recorded.News, held, err
-}
-
-// progress tells, every few seconds, how far a long history is read.
-type progress struct {
-	log               *slog.Logger
-	now               func() time.Time
-	last              time.Time
-	done              int
-	total             int64
-	explorer, address string
-}
-
-func (p *progress) read(count int) {
-	p.done += count
-	if p.now().Sub(p.last) < 2*time.Second {
-		return
-	}
-	p.last = p.now()
-	p.log.Info("reading history", "explorer", p.explorer, "address", p.address, "read", p.done, "of", p.total)
 }

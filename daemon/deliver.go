@@ -31,6 +31,7 @@ const (
 	longestTry = 45 * time.Second
 	lease      = 90 * time.Second
 	look       = 5 * time.Second // how often the database is asked what waits, besides being told
+	lastWord   = 3 * time.Second // how long a stop waits until the result of a try is written down
 )
 
 // run delivers until the context ends.
@@ -77,12 +78,28 @@ func (d *deliverer) deliverDue(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	// Whatever becomes of the context, the result of a try is written down.
-	finishing := context.WithoutCancel(ctx)
+	finishing, done := outlasting(ctx, lastWord)
+	defer done()
 	failed := d.try(ctx, claimed[0])
 	if failed != nil && ctx.Err() != nil {
-		return true, d.store.DeliveryFailed(finishing, claimed[0], "interrupted by a stop of btcwatch", 0)
+		return true, d.store.DeliveryInterrupted(finishing, claimed[0])
 	}
 	return true, d.finish(finishing, claimed[0], failed)
+}
+
+// outlasting is a context that ends some time after another one does.
+func outlasting(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(by)
+		defer timer.Stop()
+		select {
+		case <-longer.Done():
+		case <-timer.C:
+			cancel()
+		}
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 // epoch marks the claims of a leader, so that its successor need not wait for

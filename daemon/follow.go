@@ -103,9 +103,7 @@ func (f *follower) catchUp(ctx context.Context, seen []shown, best int32) error 
 			return nil
 		}
 		if err := f.next(ctx, seen, position); err != nil {
-			// A tip that nobody can back with a block does not make the watch
-			// blind while another explorer shows the position as its tip.
-			f.health.covered(anyTip(seen, position.Height), err)
+			f.health.covered(f.overstated(seen, position, err), err)
 			return err
 		}
 		f.health.progressed()
@@ -117,9 +115,23 @@ func (f *follower) catchUp(ctx context.Context, seen []shown, best int32) error 
 	return ctx.Err()
 }
 
-func anyTip(seen []shown, height int32) bool {
+// longestWait is how long the chain may go without a block before a tip that
+// stands still says no more that there is none: fewer than one wait in a
+// hundred thousand is so long.
+const longestWait = 2 * time.Hour
+
+// errWithheld says that an explorer names a block and does not give it.
+var errWithheld = errors.New("the block is shown and cannot be had")
+
+// overstated says whether the tips above the position may be left alone. A tip
+// that nobody can back with as much as a block's hash does not make the watch
+// blind while another explorer shows the position as its tip, and blocks come.
+func (f *follower) overstated(seen []shown, position sql.Position, err error) bool {
+	if errors.Is(err, errWithheld) || f.now().Sub(position.MovedAt) > longestWait {
+		return false
+	}
 	for _, e := range seen {
-		if e.tip == height {
+		if e.tip == position.Height {
 			return true
 		}
 	}
@@ -138,22 +150,53 @@ func (f *follower) next(ctx context.Context, seen []shown, position sql.Position
 		if failed != "" {
 			f.health.failedOver(failed)
 		}
-		block, err := f.fetch(ctx, e.Explorer, position.Tip())
-		if errors.Is(err, chain.ErrUnlinked) {
-			var back bool
-			if back, err = f.reorg(ctx, e, position); back && err == nil {
-				return nil
-			}
-			if err == nil {
-				err = fmt.Errorf("%s is on a branch with less work than the chain followed", e.Name)
-			}
-		}
-		if err == nil {
-			return f.record(ctx, e.Explorer, block)
+		done, err := f.attempt(ctx, seen, e, position)
+		if done {
+			return err
 		}
 		failures, failed = append(failures, err), e.Name
 	}
 	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
+}
+
+// attempt is take, where a panic is the fault of the explorer whose answer
+// brought it about: another one may give what does not.
+func (f *follower) attempt(ctx context.Context, seen []shown, e shown, position sql.Position) (done bool, err error) {
+	returned := false
+	err = guarded(func() (err error) {
+		done, err = f.take(ctx, seen, e, position)
+		returned = true
+		return err
+	})()
+	if !returned {
+		f.log.Error("taking a block panicked", "explorer", e.Name, "height", position.Height+1, "error", err)
+		f.note(e.Explorer, fmt.Errorf("block %d of %s: %s", position.Height+1, e.Name, words(err)))
+	}
+	return done, err
+}
+
+// take covers one block from one explorer. It is not done where another one may
+// do better.
+func (f *follower) take(ctx context.Context, seen []shown, e shown, position sql.Position) (done bool, err error) {
+	block, err := f.fetch(ctx, e.Explorer, position.Tip())
+	if errors.Is(err, chain.ErrUnlinked) {
+		var back bool
+		if back, err = f.reorg(ctx, e, position); back && err == nil {
+			return true, nil
+		}
+		var below forkBelowStart
+		if errors.As(err, &below) {
+			err = f.beginAgain(ctx, seen, below)
+			return err == nil, err
+		}
+		if err == nil {
+			err = fmt.Errorf("%s is on a branch with less work than the chain followed", e.Name)
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, f.record(ctx, e.Explorer, block)
 }
 
 // fetch gets the block after the tip from one explorer and checks it. That it
@@ -178,8 +221,11 @@ func (f *follower) verified(ctx context.Context, e *explorer.Explorer, tip chain
 	}
 	raw, err := e.Chain.Block(ctx, hash)
 	f.beat()
+	if errors.Is(err, explorer.ErrNotFound) {
+		err = fmt.Errorf("%w: %s shows block %d and does not have it: %v", explorer.ErrUnavailable, e.Name, tip.Height+1, err)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errWithheld, err)
 	}
 	block, err := chain.VerifyBlock(raw, hash, tip, f.params, f.now())
 	if errors.Is(err, chain.ErrFalseBlock) {
@@ -261,6 +307,10 @@ func (f *follower) reorg(ctx context.Context, e shown, position sql.Position) (b
 			return false, nil
 		}
 		block, err := f.fetch(ctx, e.Explorer, tip)
+		if errors.Is(err, chain.ErrUnlinked) { // though the explorer shows what it must follow
+			err = badAnswer(e.Name, fmt.Sprintf("block %d", tip.Height+1), err)
+			f.note(e.Explorer, err)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -299,7 +349,7 @@ func (f *follower) fork(ctx context.Context, e *explorer.Explorer, position sql.
 			return chain.Tip{}, err
 		}
 		if !known {
-			break
+			return chain.Tip{}, forkBelowStart{e.Name, height + 2}
 		}
 		theirs, err := e.Chain.BlockHash(ctx, height)
 		f.beat()

@@ -36,8 +36,12 @@ type health struct {
 	kinds   map[string]*condition // of all explorers together, by what cannot be seen without them
 	behind  time.Time             // since when the covered chain lags what explorers show; zero: it does not
 	why     string                // the last reason why no block could be taken
-	outages map[string]bool       // kind and name of what is out, as recorded
-	idle    map[string]bool       // kinds for which there is nothing to ask
+	open    time.Time             // since when tips are shown of which no round says whether they are covered
+	begun   bool                  // following has a start
+	height  int32                 // of the position, as last judged
+	judged  time.Time
+	outages map[string]bool // kind and name of what is out, as recorded
+	idle    map[string]bool // kinds for which there is nothing to ask
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
@@ -69,6 +73,7 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 	for _, e := range configured {
 		names[e.Name] = true
 	}
+	h.keepOnly(names)
 	for _, o := range open {
 		if o.Kind == "explorer" && !names[o.Name] {
 			if err := h.writer.ForgetOutage(ctx, o.Kind, o.Name); err != nil {
@@ -78,38 +83,6 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 		}
 		h.mu.Lock()
 		h.outages[o.Kind+" "+o.Name] = true
-		h.mu.Unlock()
-	}
-	return nil
-}
-
-// nothingToAsk takes down whether there is anything of a kind to ask for. While
-// there is not, nobody can be blind for it.
-func (h *health) nothingToAsk(kind string, nothing bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.idle[kind] = nothing
-	if nothing {
-		delete(h.kinds, kind)
-	}
-}
-
-// forgetIdle closes the outages of what there is nothing to ask for.
-func (h *health) forgetIdle(ctx context.Context) error {
-	h.mu.Lock()
-	var over []string
-	for kind, nothing := range h.idle {
-		if nothing && h.outages[kind+" "] {
-			over = append(over, kind)
-		}
-	}
-	h.mu.Unlock()
-	for _, kind := range over {
-		if err := h.writer.ForgetOutage(ctx, kind, ""); err != nil {
-			return err
-		}
-		h.mu.Lock()
-		delete(h.outages, kind+" ")
 		h.mu.Unlock()
 	}
 	return nil
@@ -132,6 +105,7 @@ func (h *health) note(name, askedFor string, err error) {
 	case forTip: // whether there are blocks to be had above them, covered says
 		ofKind(h.kinds, forBlocks).note(now, err)
 	case forMempool:
+		delete(h.idle, forMempool) // whoever was asked had something to be asked for
 		ofKind(h.kinds, forMempool).note(now, err)
 	}
 }
@@ -163,44 +137,12 @@ func (s *sight) note(askedFor string, now time.Time, err error) {
 	s.bad, s.err = now, err
 }
 
-// sawTip takes down the height that an explorer shows.
-func (h *health) sawTip(name string, height int32) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.of(name).tip = height
-}
-
 // failedOver counts that an explorer did not answer what another was asked
 // instead.
 func (h *health) failedOver(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.of(name).failed++
-}
-
-// covered takes down whether the covered chain reaches the best tip shown, and
-// if not, why.
-func (h *health) covered(reached bool, why error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case reached:
-		h.behind, h.why = time.Time{}, ""
-	case h.behind.IsZero():
-		h.behind = h.now()
-	}
-	if why != nil {
-		h.why = words(why)
-	}
-}
-
-// progressed takes down that a block was covered, though not yet the last.
-func (h *health) progressed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.behind.IsZero() {
-		h.behind = h.now()
-	}
 }
 
 // verdict is one outage to begin or to end.
@@ -214,6 +156,11 @@ type verdict struct {
 // judge records the outages that began and ended, and what each explorer
 // shows.
 func (h *health) judge(ctx context.Context) error {
+	position, err := h.store.Position(ctx)
+	if err != nil {
+		return err
+	}
+	h.stands(position)
 	verdicts, states := h.verdicts()
 	for _, s := range states {
 		if err := h.store.SaveExplorer(ctx, s); err != nil {
@@ -270,9 +217,10 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 	}
 	for kind, c := range h.kinds {
 		v, decided := c.verdict(kind, now, h.settings.BlindAfter)
-		lags := kind == forBlocks && !h.behind.IsZero()
-		if lags && !v.out && now.Sub(h.behind) >= h.settings.BlindAfter {
-			v, decided = verdict{kind: kind, out: true, since: h.behind, reason: "no new block could be verified: " + h.why}, true
+		behind := h.lags(best)
+		lags := kind == forBlocks && !behind.IsZero()
+		if lags && !v.out && now.Sub(behind) >= h.settings.BlindAfter {
+			v, decided = verdict{kind: kind, out: true, since: behind, reason: "no new block could be verified: " + h.reason()}, true
 		}
 		if lags && !v.out && h.outages[kind+" "] {
 			continue // answering again, without having caught up

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +14,7 @@ import (
 func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	defer w.pulse.clear()
 	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels}, w.wakeAll)
-	l := &leader{watch: w, writer: writer, health: newHealth(w.config.Health, writer, w.store, w.Now, w.Log)}
+	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer)}
 	l.short = newShortfall()
 	l.hold = newHold(w.store, holdPause(w.config), w.Now)
 	if err := l.prepare(ctx); err != nil {
@@ -29,7 +28,16 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { jobs.run(ctx); return ctx.Err() })
 	group.Go(guarded(func() error { return l.holdLead(ctx, lead) }))
-	group.Go(guarded(func() error { return l.every(ctx, "fill", fillPause, l.fill) }))
+	if w.config.Schedule.Mempool != "" || w.config.Schedule.History != "" {
+		fill := l.asker("fill")
+		group.Go(guarded(func() error { return l.every(ctx, "fill", fillPause, fill.fillRound) }))
+	}
+	if w.config.Schedule.Mempool != "" {
+		after := w.config.Alerts.DroppedAfter
+		asks := newMissing(l.asker("missing"), after)
+		group.Go(guarded(func() error { return l.every(ctx, "missing", min(missingPause, after/4), asks.round) }))
+	}
+	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
 	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))
@@ -48,10 +56,12 @@ type leader struct {
 
 // Pauses of the leader's loops that are not on the schedule.
 const (
-	fillPause  = 2 * time.Second  // between looks for addresses without a history
+	fillPause  = 2 * time.Second  // between looks for addresses without a history, and for changes of the list
 	leadPause  = 2 * time.Second  // between questions whether the lead still stands
 	listPause  = 10 * time.Minute // how long a change of the list waits for its histories before it is told
 	leadAnswer = 20 * time.Second // how long the database may take to answer that
+
+	reportPause = 5 * time.Minute // between tries to record the daily report
 )
 
 // prepare brings the database in line with the configuration.
@@ -69,11 +79,15 @@ func (l *leader) prepare(ctx context.Context) error {
 	if changed.Import != 0 {
 		l.Log.Info("watch list changed", "added", len(changed.Added), "changed", len(changed.Changed), "retired", len(changed.Retired))
 	}
+	if err := l.writer.GiveUpUnconfigured(ctx); err != nil {
+		return err
+	}
 	return l.health.load(ctx, l.config.Explorers)
 }
 
 func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
 	jobs := newSchedule(l.config.Zone, l.Log, l.Now)
+	jobs.onPanic = l.health.panicked
 	follow := l.follower()
 	s := l.config.Schedule
 	for _, job := range []struct {
@@ -81,7 +95,7 @@ func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
 		do         func(context.Context) error
 	}{
 		{"blocks", s.Blocks, follow.round},
-		{"mempool", s.Mempool, l.mempool()},
+		{"mempool", s.Mempool, l.asker("mempool").mempoolRound},
 		{"history", s.History, l.asker("history").historyRound},
 		{"report", s.Report, l.report},
 	} {
@@ -96,14 +110,6 @@ func (l *leader) follower() *follower {
 	return &follower{
 		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, start: l.config.Start,
 		health: l.health, beat: func() { l.pulse.beat("blocks") }, now: l.Now, log: l.Log, began: l.Now(),
-	}
-}
-
-// mempool asks what is new at each address, and after what was unconfirmed.
-func (l *leader) mempool() func(context.Context) error {
-	a := l.asker("mempool")
-	return func(ctx context.Context) error {
-		return errors.Join(a.mempoolRound(ctx), a.missingRound(ctx, l.config.Alerts.DroppedAfter))
 	}
 }
 
@@ -148,7 +154,7 @@ func (l *leader) add(ctx context.Context, jobs *scheduler, name, expr string, do
 	return jobs.add(name, expr, last, func(ctx context.Context) {
 		l.pulse.begin(name)
 		defer func() { l.pulse.end(name, cadence.Next(l.Now())) }()
-		if name == "history" || name == "report" {
+		if name == "history" { // the report notes when it is recorded
 			if err := l.store.SaveRun(ctx, name, l.Now()); err != nil {
 				l.failed(ctx, name, err)
 				return
@@ -187,14 +193,9 @@ func (l *leader) judgePause() time.Duration {
 	return min(max(shortest/5, 500*time.Millisecond), 10*time.Second)
 }
 
-// fill reads the history of new addresses and tells of changes of the list.
-func (l *leader) fill(ctx context.Context) error {
-	a := l.asker("fill")
-	if l.config.Schedule.Mempool != "" || l.config.Schedule.History != "" {
-		if err := a.fillRound(ctx); err != nil {
-			l.failed(ctx, "fill", err)
-		}
-	}
+// tellList tells of changes of the list. It does not wait for the reading of
+// histories, which may take as long as an explorer likes.
+func (l *leader) tellList(ctx context.Context) error {
 	_, err := l.writer.TellImports(ctx, listPause)
 	return err
 }
@@ -215,9 +216,25 @@ func (l *leader) holdLead(ctx context.Context, lead *sql.Lead) error {
 	}
 }
 
-// report records the daily report.
+// report records the daily report, and tries until it is recorded: a day
+// without one says that the watch is dead.
 func (l *leader) report(ctx context.Context) error {
-	now := l.Now()
+	for {
+		began := l.Now()
+		err := guarded(func() error { return l.tellDaily(ctx, began) })()
+		if err == nil {
+			return l.store.SaveRun(ctx, "report", began)
+		}
+		l.failed(ctx, "report", err)
+		l.pulse.beat("report")
+		sleep(ctx, reportPause)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (l *leader) tellDaily(ctx context.Context, now time.Time) error {
 	server, err := l.store.ServerVersion(ctx)
 	if err != nil {
 		return err
@@ -227,8 +244,8 @@ func (l *leader) report(ctx context.Context) error {
 		return err
 	}
 	return l.writer.TellDaily(ctx, sql.Daily{
-		Date: now.In(l.config.Zone).Format(time.DateOnly), From: now.Add(-24 * time.Hour), To: now,
-		Round: round, Versions: []string{"btcwatch " + l.Version, "PostgreSQL " + server},
+		Date: now.In(l.config.Zone).Format(time.DateOnly), Round: round,
+		Versions: []string{"btcwatch " + l.Version, "PostgreSQL " + server},
 	})
 }
 

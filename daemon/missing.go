@@ -15,71 +15,133 @@ import (
 // Bounds of the questions about unconfirmed payments. An explorer's mempool
 // list says nothing of one that has left it, so each is asked about by itself.
 const (
-	mostMissing = 50              // asked about in one round
-	mostAsks    = 2 * time.Minute // and no more often than that
+	mostMissing  = 50               // payments asked about in one round
+	mostRequests = 40               // to explorers in one round: the mempool is asked at the same pace
+	mostAsks     = 2 * time.Minute  // a payment is asked about no more often than that
+	missingPause = 30 * time.Second // between rounds
 )
 
-// missingRound asks after the unconfirmed payments: one that another
-// transaction has replaced is told, and so is one that nobody knows any more.
-func (a *asker) missingRound(ctx context.Context, droppedAfter time.Duration) error {
-	pause := min(mostAsks, droppedAfter/4)
-	waiting, err := a.store.UnconfirmedToAsk(ctx, a.now().Add(-pause), mostMissing)
+// errSpent ends a round that has asked as often as it may.
+var errSpent = errors.New("round has asked often enough")
+
+// missing asks after unconfirmed payments that no list shows any more.
+type missing struct {
+	*asker
+	droppedAfter time.Duration
+
+	left    int                    // requests that this round may still make
+	reached map[chainhash.Hash]int // how many parents of a payment were asked about, where a round ended amid them
+}
+
+func newMissing(a *asker, droppedAfter time.Duration) *missing {
+	return &missing{asker: a, droppedAfter: droppedAfter, reached: map[chainhash.Hash]int{}}
+}
+
+// round asks after the unconfirmed payments: one that another transaction has
+// replaced is told, and so is one that nobody knows any more.
+func (m *missing) round(ctx context.Context) error {
+	pause := min(mostAsks, m.droppedAfter/4)
+	waiting, err := m.store.UnconfirmedToAsk(ctx, m.now().Add(-pause), mostMissing)
 	if err != nil {
 		return err
 	}
+	m.left = mostRequests
 	for _, u := range waiting {
-		if err := a.askAfter(ctx, u, droppedAfter); err != nil {
+		err := m.askAfter(ctx, u)
+		if errors.Is(err, errSpent) {
+			return nil // the next round goes on
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *asker) askAfter(ctx context.Context, u sql.Unconfirmed, droppedAfter time.Duration) error {
-	known, missing, err := a.known(ctx, u.ID)
+func (m *missing) askAfter(ctx context.Context, u sql.Unconfirmed) error {
+	known, missing, err := m.known(ctx, u.ID)
 	if err != nil {
 		return err
 	}
 	if missing {
-		by, who, err := a.spender(ctx, u)
-		if err != nil {
+		by, who, err := m.spender(ctx, u)
+		if err != nil && !errors.Is(err, errSpent) {
 			return err
 		}
 		if by != nil {
-			return a.replaced(ctx, u, by, who)
+			if over, err := m.replaced(ctx, u, by, who); over || err != nil {
+				return err
+			}
 		}
-		if u.MissingSince != nil && a.now().Sub(*u.MissingSince) >= droppedAfter {
-			a.log.Info("payment dropped", "transaction", u.ID, "missing_since", *u.MissingSince)
-			return a.writer.RecordDropped(ctx, u, *u.MissingSince)
+		if u.MissingSince != nil && m.now().Sub(*u.MissingSince) >= m.droppedAfter {
+			delete(m.reached, u.ID)
+			m.log.Info("payment dropped", "transaction", u.ID, "missing_since", *u.MissingSince)
+			return m.writer.RecordDropped(ctx, u, *u.MissingSince)
 		}
 	}
-	return a.store.SaveKnown(ctx, u, known, missing)
+	return m.store.SaveKnown(ctx, u, known, missing)
 }
 
 // replaced records what took a payment's place: first what that does to watched
-// addresses, if anything, then that the payment is gone.
-func (a *asker) replaced(ctx context.Context, u sql.Unconfirmed, by *chain.Transaction, who *explorer.Explorer) error {
-	if _, _, err := a.record(ctx, who, []*chain.Transaction{by}); err != nil {
+// addresses, if anything, then that the payment is gone. What is held back for
+// the follower waits, and so does the payment. What the chain contradicts is
+// the explorer's failure, and the payment is still missing.
+func (m *missing) replaced(ctx context.Context, u sql.Unconfirmed, by *chain.Transaction, who *explorer.Explorer) (over bool, err error) {
+	_, held, err := m.record(ctx, who, []*chain.Transaction{by})
+	switch {
+	case errors.Is(err, errDatabase) || ctx.Err() != nil:
+		return false, err
+	case err != nil:
+		m.log.Warn("replacement not taken", "transaction", u.ID, "by", by.ID, "explorer", who.Name, "error", err)
+		m.health.note(who.Name, forTransactions, err)
+		return false, nil
+	case held > 0:
+		return true, nil
+	}
+	delete(m.reached, u.ID)
+	m.log.Info("payment replaced", "transaction", u.ID, "by", by.ID, "explorer", who.Name)
+	return true, m.writer.RecordReplaced(ctx, u, by.ID, who.Name)
+}
+
+// inTurn gives the explorers that know transactions, each time beginning with
+// another.
+func (m *missing) inTurn() []*explorer.Explorer {
+	var able []*explorer.Explorer
+	for n := range m.explorers {
+		if e := m.explorers[(m.turn+n)%len(m.explorers)]; e.Transactions != nil {
+			able = append(able, e)
+		}
+	}
+	m.turn++
+	return able
+}
+
+// spend takes one request from what the round may make.
+func (m *missing) spend(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	a.log.Info("payment replaced", "transaction", u.ID, "by", by.ID, "explorer", who.Name)
-	return a.writer.RecordReplaced(ctx, u, by.ID, who.Name)
+	if m.left == 0 {
+		return errSpent
+	}
+	m.left--
+	return nil
 }
 
 // known asks every explorer for a transaction: known when one has it, missing
 // when all that answer do not; neither when one could not say.
-func (a *asker) known(ctx context.Context, id chainhash.Hash) (known, missing bool, err error) {
+func (m *missing) known(ctx context.Context, id chainhash.Hash) (known, missing bool, err error) {
 	answers, silent := 0, 0
-	for _, e := range a.explorers {
-		if e.Transactions == nil {
-			continue
+	for _, e := range m.inTurn() {
+		if err := m.spend(ctx); err != nil {
+			return false, false, err
 		}
 		_, err := e.Transactions.Transaction(ctx, id)
-		a.beat()
+		m.beat()
 		if ctx.Err() != nil {
 			return false, false, ctx.Err()
 		}
-		a.health.note(e.Name, forTransactions, err)
+		m.health.note(e.Name, forTransactions, err)
 		switch {
 		case err == nil:
 			return true, false, nil
@@ -92,29 +154,76 @@ func (a *asker) known(ctx context.Context, id chainhash.Hash) (known, missing bo
 	return false, answers > 0 && silent == 0, nil
 }
 
-// spender asks who spends the money of a payment now. Its transaction is
-// fetched whole, so that its bytes bear it out. Nil where nobody does.
-func (a *asker) spender(ctx context.Context, u sql.Unconfirmed) (by *chain.Transaction, who *explorer.Explorer, err error) {
-	for _, in := range u.Inputs {
-		for _, e := range a.explorers {
-			if e.Transactions == nil {
-				continue
-			}
-			spends, err := e.Transactions.Spends(ctx, in.Hash)
-			a.beat()
-			if ctx.Err() != nil {
-				return nil, nil, ctx.Err()
-			}
-			if err != nil || int(in.Index) >= len(spends) || spends[in.Index] == nil || spends[in.Index].TxID == u.ID {
-				continue
-			}
-			tx, err := e.Transactions.Transaction(ctx, spends[in.Index].TxID)
-			if err == nil && spendsOne(tx, u) {
-				return tx, e, nil
-			}
+// spender asks who spends the money of a payment now; nil where nobody does.
+// Where the round may ask no more, the next one goes on with the parents that
+// are left.
+func (m *missing) spender(ctx context.Context, u sql.Unconfirmed) (by *chain.Transaction, who *explorer.Explorer, err error) {
+	parents := parentsOf(u)
+	for n := m.reached[u.ID]; n < len(parents); n++ {
+		by, who, err := m.spenderOf(ctx, u, parents[n])
+		if errors.Is(err, errSpent) {
+			m.reached[u.ID] = n
+		}
+		if by != nil || err != nil {
+			return by, who, err
 		}
 	}
+	delete(m.reached, u.ID)
 	return nil, nil, nil
+}
+
+// parentsOf gives the transactions whose outputs a payment spends, once each.
+func parentsOf(u sql.Unconfirmed) []chainhash.Hash {
+	var parents []chainhash.Hash
+	seen := map[chainhash.Hash]bool{}
+	for _, in := range u.Inputs {
+		if !seen[in.Hash] {
+			seen[in.Hash] = true
+			parents = append(parents, in.Hash)
+		}
+	}
+	return parents
+}
+
+// spenderOf asks who spends an output of one parent that the payment spends.
+// That transaction is fetched whole, so that its bytes bear it out.
+func (m *missing) spenderOf(ctx context.Context, u sql.Unconfirmed, parent chainhash.Hash) (by *chain.Transaction, who *explorer.Explorer, err error) {
+	for _, e := range m.inTurn() {
+		if err := m.spend(ctx); err != nil {
+			return nil, nil, err
+		}
+		spends, err := e.Transactions.Spends(ctx, parent)
+		m.beat()
+		if err != nil {
+			continue
+		}
+		other := otherSpend(u, parent, spends)
+		if other == nil {
+			continue
+		}
+		if err := m.spend(ctx); err != nil {
+			return nil, nil, err
+		}
+		tx, err := e.Transactions.Transaction(ctx, *other)
+		if err == nil && spendsOne(tx, u) {
+			return tx, e, nil
+		}
+	}
+	return nil, nil, ctx.Err()
+}
+
+// otherSpend gives a transaction that is said to spend what a payment spends of
+// one parent; nil where there is none.
+func otherSpend(u sql.Unconfirmed, parent chainhash.Hash, spends []*explorer.Spend) *chainhash.Hash {
+	for _, in := range u.Inputs {
+		if in.Hash != parent || int64(in.Index) >= int64(len(spends)) {
+			continue
+		}
+		if s := spends[in.Index]; s != nil && s.TxID != u.ID {
+			return &s.TxID
+		}
+	}
+	return nil
 }
 
 func spendsOne(tx *chain.Transaction, u sql.Unconfirmed) bool {

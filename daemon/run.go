@@ -71,6 +71,8 @@ type daemon struct {
 	pulse   *pulse
 	private *sql.Private // nil with a database of its own
 	store   *sql.Store
+	seen    *health  // of the last lead
+	seenFor Schedule // that it saw by
 }
 
 func (d *daemon) open(ctx context.Context, config *Config) error {
@@ -217,6 +219,9 @@ func newWatch(d *daemon, config *Config) (*watch, error) {
 		channel, err := alerts.Open(settings, d.Env())
 		if err != nil {
 			return nil, fmt.Errorf("open the channel %s: %w", settings.Name, err)
+		}
+		if alerts.Local(settings.Kind) {
+			channel = newUnwaited(channel)
 		}
 		w.channels = append(w.channels, openChannel{settings, channel, make(chan struct{}, 1)})
 	}

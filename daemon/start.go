@@ -171,3 +171,45 @@ func (f *follower) raise(ctx context.Context, seen []shown, position sql.Positio
 	}
 	f.log.Info("start raised", "height", position.Height, "rests_on", restsOn)
 }
+
+// forkBelowStart says that an explorer's chain shares not even the block that
+// the start follows.
+type forkBelowStart struct {
+	explorer string
+	start    int32 // height of the first block followed
+}
+
+func (e forkBelowStart) Error() string {
+	return fmt.Sprintf("%s shows a chain that leaves ours before block %d, with which following began", e.explorer, e.start)
+}
+
+// beginAgain gives following another start at the same height, where the chain
+// was reorganised from below it: on the word of two operators, or of the only
+// one. Against the configuration's own word nothing is begun.
+func (f *follower) beginAgain(ctx context.Context, seen []shown, below forkBelowStart) error {
+	if f.start.Hash != nil {
+		return fmt.Errorf("%w; the configuration vouches for its block %d: if that is no longer on the chain, begin anew with another start and an empty database", below, f.start.Height)
+	}
+	hash, names := f.agreed(ctx, seen, below.start)
+	proves := len(names) >= 2
+	if len(names) == 0 || !proves && f.operators() > 1 {
+		return fmt.Errorf("%w; two operators do not agree on that yet", below)
+	}
+	parent, err := f.parent(ctx, seen, below.start, hash)
+	if err != nil {
+		return fmt.Errorf("%w: %w", below, err)
+	}
+	ours, _, err := f.store.ChainHash(ctx, below.start-1)
+	if err != nil {
+		return err
+	}
+	if parent == ours {
+		return fmt.Errorf("%w; %s do not", below, strings.Join(names, " and "))
+	}
+	restsOn := fmt.Sprintf("the agreement of %s on block %d", strings.Join(names, " and "), below.start)
+	if !proves {
+		restsOn = fmt.Sprintf("the word of %s alone for block %d", names[0], below.start)
+	}
+	f.log.Warn("chain reorganised below the start, following begins again", "height", below.start, "hash", hash, "rests_on", restsOn)
+	return f.writer.BeginAgain(ctx, sql.Start{Height: below.start, Parent: parent, RestsOn: restsOn, Proves: proves})
+}

@@ -39,6 +39,7 @@ type world struct {
 	reload  chan struct{}
 	next    *Config // what a reload reads; nil: it fails
 	version string
+	stdout  io.Writer
 	clock   clock
 	stop    func()
 	log     *syncBuffer
@@ -53,7 +54,7 @@ func newWorld(t *testing.T, source chaintest.Source) *world {
 // newWorldOver makes an installation in which each explorer has a source of
 // its own.
 func newWorldOver(t *testing.T, database string, sources ...chaintest.Source) *world {
-	w := &world{t: t, log: &syncBuffer{}, reload: make(chan struct{}, 1), stop: func() {}, version: "test"}
+	w := &world{t: t, log: &syncBuffer{}, reload: make(chan struct{}, 1), stop: func() {}, version: "test", stdout: io.Discard}
 	w.file = filepath.Join(t.TempDir(), "alerts.jsonl")
 	w.config = testConfig(database)
 	w.channel("record", "file", map[string]any{"path": w.file})
@@ -122,7 +123,7 @@ func (w *world) program() Program {
 	return Program{
 		Version: w.version,
 		Log:     slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Stdout:  io.Discard,
+		Stdout:  w.stdout,
 		Reload:  w.reload,
 		Now:     w.clock.now,
 		Load: func() (*Config, error) {

@@ -18,6 +18,7 @@ type Question struct {
 	Pending bool       // an unconfirmed payment of it is recorded
 	Known   bool       // its history was read to the end at least once
 	ReadAt  *time.Time // when that was last done, with any explorer
+	AskedAt *time.Time // last good answer of any explorer that brought news; nil: none yet
 	Asked   map[string]Asked
 }
 
@@ -34,7 +35,8 @@ func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
 		SELECT s.id, s.address, s.script, j.height,
 		       EXISTS (SELECT FROM btcwatch.pending p WHERE p.script_id = s.id),
 		       EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = s.id),
-		       (SELECT max(a.read_at) FROM btcwatch.asked a WHERE a.script_id = s.id)
+		       (SELECT max(a.read_at) FROM btcwatch.asked a WHERE a.script_id = s.id),
+		       (SELECT max(a.asked_at) FROM btcwatch.asked a WHERE a.script_id = s.id)
 		FROM (
 		    SELECT script_id, min(id) AS first
 		    FROM btcwatch.listing_now
@@ -50,7 +52,7 @@ func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
 	byScript := map[int64]*Question{}
 	all, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (*Question, error) {
 		q := &Question{Asked: map[string]Asked{}}
-		err := row.Scan(&q.Script, &q.Address.Text, &q.Address.Script, &q.Joined, &q.Pending, &q.Known, &q.ReadAt)
+		err := row.Scan(&q.Script, &q.Address.Text, &q.Address.Script, &q.Joined, &q.Pending, &q.Known, &q.ReadAt, &q.AskedAt)
 		byScript[q.Script] = q
 		return q, err
 	})
@@ -103,12 +105,14 @@ func (s *Store) SaveAsked(ctx context.Context, script int64, explorer, signal st
 // words. The counters are forgotten, so that the next answer is read in full.
 func (s *Store) SaveAskFailed(ctx context.Context, script int64, explorer, reason string) error {
 	_, err := s.pool.Exec(ctx, `
-		INSERT INTO btcwatch.asked (script_id, explorer_id, error)
+		INSERT INTO btcwatch.asked AS a (script_id, explorer_id, error)
 		SELECT $1, id, $3
 		FROM btcwatch.explorer
 		WHERE name = $2
 		ON CONFLICT (script_id, explorer_id) DO UPDATE
-		SET error = excluded.error, signal = ''`, script, explorer, reason)
+		SET error = excluded.error, signal = ''
+		WHERE a.error IS DISTINCT FROM excluded.error
+		   OR a.signal <> ''`, script, explorer, reason)
 	if err != nil {
 		return fmt.Errorf("note a failure of %s: %w", explorer, err)
 	}

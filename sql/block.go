@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -11,6 +12,7 @@ import (
 
 	"btcwatch/alerts"
 	"btcwatch/chain"
+	"btcwatch/watchlist"
 )
 
 // ErrNotNext says that a block does not follow the stored position.
@@ -32,10 +34,7 @@ func (w *Writer) SetStart(ctx context.Context, start Start) error {
 			return nil
 		}
 		c.note("start %d %s %s", start.Height, start.Parent, start.RestsOn)
-		_, err := c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.start (height, parent_hash, rests_on, proves, at)
-			VALUES ($1, $2, $3, $4, $5)`, start.Height, start.Parent[:], start.RestsOn, start.Proves, c.at)
-		if err != nil {
+		if err := c.putStart(ctx, start); err != nil {
 			return err
 		}
 		c.position.Set, c.position.Height, c.position.Hash = true, start.Height-1, start.Parent
@@ -48,6 +47,13 @@ func (w *Writer) SetStart(ctx context.Context, start Start) error {
 		return fmt.Errorf("begin following at block %d: %w", start.Height, err)
 	}
 	return nil
+}
+
+func (c *commit) putStart(ctx context.Context, start Start) error {
+	_, err := c.tx.Exec(ctx, `
+		INSERT INTO btcwatch.start (height, parent_hash, rests_on, proves, at)
+		VALUES ($1, $2, $3, $4, $5)`, start.Height, start.Parent[:], start.RestsOn, start.Proves, c.at)
+	return err
 }
 
 // RaiseStart puts what follows from the position on a better footing than the
@@ -101,7 +107,8 @@ func (c *commit) advance(ctx context.Context, tip chain.Tip) error {
 
 // Unknown gives the transactions of a verified block that touch the watched
 // set, are not recorded yet and may be asked about: none that concerns a
-// confidential address. The caller can ask what outputs they spend.
+// confidential address, or one that was when it was retired. The caller can ask
+// what outputs they spend.
 func (w *Writer) Unknown(ctx context.Context, block *chain.Block) ([]*chain.Transaction, error) {
 	var unknown []*chain.Transaction
 	err := w.commit(ctx, "match", func(c *commit) error {
@@ -111,7 +118,7 @@ func (w *Writer) Unknown(ctx context.Context, block *chain.Block) ([]*chain.Tran
 			return err
 		}
 		for _, tx := range hits {
-			if !known[tx.ID] && !tx.Coinbase() && !c.confidential(tx) {
+			if !known[tx.ID] && !tx.Coinbase() && c.askable(tx) {
 				unknown = append(unknown, tx)
 			}
 		}
@@ -143,15 +150,17 @@ func (c *commit) known(ctx context.Context, txs []*chain.Transaction) (map[chain
 	return known, err
 }
 
-func (c *commit) confidential(tx *chain.Transaction) bool {
+// askable says whether none of the addresses that a transaction touches is
+// confidential. Retiring one that was does not make it public.
+func (c *commit) askable(tx *chain.Transaction) bool {
 	for _, e := range c.set.match.Effects(tx) {
-		for _, l := range c.set.scripts[e.Script].listings {
-			if l.Confidential {
-				return true
-			}
+		script := c.set.scripts[e.Script]
+		secret := slices.ContainsFunc(script.listings, func(l watchlist.Listing) bool { return l.Confidential })
+		if secret || script.secret && len(script.listings) == 0 {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // RecordBlock records a verified block that follows the position: the block,

@@ -188,8 +188,33 @@ func (c *commit) tellReplaced(ctx context.Context, f *fact, e chain.Effect, r co
 	if err != nil || p == nil {
 		return err
 	}
+	if by.ReportedBy, err = c.replacedBy(ctx, r); err != nil {
+		return err
+	}
 	a, ok := p.Replaced(c.store.key, by)
 	return c.tellIf(ctx, ok, a, e.Script, f.id, *p)
+}
+
+// replacedBy names the explorers on whose word alone a conflict rests; none
+// where a followed block shows it.
+func (c *commit) replacedBy(ctx context.Context, r conflict) ([]string, error) {
+	if r.block != nil || r.new != nil && r.new.now.proof == alerts.Proven {
+		return nil, nil
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT name
+		FROM btcwatch.explorer
+		WHERE id = $1
+		   OR id IN (
+		       SELECT o.explorer_id
+		       FROM btcwatch.observation o
+		       JOIN btcwatch.tx t ON t.id = o.tx_id
+		       WHERE t.txid = $2)
+		ORDER BY name`, r.explorer, r.by[:])
+	if err != nil {
+		return nil, fmt.Errorf("find who reported %s: %w", r.by, err)
+	}
+	return pgx.CollectRows(found, pgx.RowTo[string])
 }
 
 // correction is the payment of which something was told that holds no longer;
@@ -202,8 +227,8 @@ func (c *commit) correction(ctx context.Context, f *fact, e chain.Effect) (*aler
 		FROM btcwatch.alert
 		WHERE script_id = $1
 		  AND tx_id = $2
-		  AND type = 'transaction.seen'
-		ORDER BY seq DESC
+		  AND type IN ('transaction.seen', 'transaction.confirmed', 'transaction.reorged')
+		ORDER BY quiet, seq DESC
 		LIMIT 1`, e.Script, f.id).Scan(&id, &severity)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
@@ -244,24 +269,25 @@ func (c *commit) lastTold(ctx context.Context, script, tx int64) (*alerts.ID, er
 	return &last, nil
 }
 
-// threadBegan says whether the payment with which a thread began was told.
-func (c *commit) threadBegan(ctx context.Context, script int64, root string) (began bool, err error) {
-	hash, err := chainhash.NewHashFromStr(root)
-	if err != nil {
-		return false, err
+// threadTold says whether a payment was told in the thread of an alert that is
+// as severe as it.
+func (c *commit) threadTold(ctx context.Context, a alerts.Alert) (told bool, err error) {
+	var severe []string
+	for s := a.Severity; s <= alerts.Severe; s++ {
+		severe = append(severe, s.String())
 	}
 	err = c.tx.QueryRow(ctx, `
 		SELECT EXISTS (
-		    SELECT FROM btcwatch.alert a
-		    JOIN btcwatch.tx t ON t.id = a.tx_id
-		    WHERE a.script_id = $1
-		      AND t.txid = $2
-		      AND a.type = 'transaction.seen'
-		      AND NOT a.quiet)`, script, hash[:]).Scan(&began)
+		    SELECT FROM btcwatch.alert
+		    WHERE thread = $1
+		      AND thread <> ''
+		      AND type = 'transaction.seen'
+		      AND severity = ANY($2)
+		      AND NOT quiet)`, a.Thread, severe).Scan(&told)
 	if err != nil {
 		return false, fmt.Errorf("ask whether a thread was told: %w", err)
 	}
-	return began, nil
+	return told, nil
 }
 
 // joinThread puts a payment into the thread of the one that it replaces.

@@ -45,6 +45,21 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 	return kept, nil
 }
 
+// placedBy names the explorers that said a transaction was in its block.
+func (c *commit) placedBy(ctx context.Context, f *fact) ([]string, error) {
+	found, err := c.tx.Query(ctx, `
+		SELECT e.name
+		FROM btcwatch.observation o
+		JOIN btcwatch.explorer e ON e.id = o.explorer_id
+		WHERE o.tx_id = $1
+		  AND o.block_hash = $2
+		ORDER BY e.name`, f.id, f.was.block[:])
+	if err != nil {
+		return nil, fmt.Errorf("find who placed %s: %w", f.tx.ID, err)
+	}
+	return pgx.CollectRows(found, pgx.RowTo[string])
+}
+
 // mustHaveShown says whether following could not have missed a transaction.
 func (c *commit) mustHaveShown(f *fact) bool {
 	for _, e := range f.effects {
@@ -127,5 +142,5 @@ func (c *commit) displace(ctx context.Context, block *chain.Block) error {
 	if err != nil {
 		return fmt.Errorf("find what is not in block %d: %w", block.Height, err)
 	}
-	return c.unconfirmAll(ctx, displaced)
+	return c.unconfirmAll(ctx, displaced, true)
 }

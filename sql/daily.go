@@ -9,35 +9,95 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/alerts"
+	"btcwatch/chain"
 )
 
 // Daily is what the daily report needs that the record does not hold.
 type Daily struct {
-	Date     string // in the zone of the schedule; one report a date
-	From, To time.Time
+	Date     string                   // in the zone of the schedule; one report a date
 	Round    map[string]time.Duration // by explorer: how long a mempool round takes at its pace
 	Versions []string
 }
 
-// TellDaily records the daily report as an alert, once for a date.
+// TellDaily records the daily report as an alert, once for a date. It goes back
+// to where the last one ended, be that more than a day, so that nothing falls
+// between two. It is gathered before the commit, which holds up whoever records.
 func (w *Writer) TellDaily(ctx context.Context, d Daily) error {
-	return w.commit(ctx, "daily report", func(c *commit) error {
-		r := alerts.Report{
-			Network: c.network(), Date: d.Date, At: c.at, From: d.From.UTC(), To: d.To.UTC(), Versions: d.Versions,
+	r := alerts.Report{Network: chain.NetworkName(w.store.params), Date: d.Date, To: w.settled(), Versions: d.Versions}
+	told := false
+	read := func(tx pgx.Tx) (err error) {
+		g := gathering{tx, d}
+		if told, err = g.told(ctx, r.Alert(w.store.key).ID); told || err != nil {
+			return err
 		}
-		for _, read := range []func(context.Context, Daily, *alerts.Report) error{
-			c.dailyCounts, c.dailyPayments, c.dailyBlocks, c.dailyGaps, c.dailyExplorers, c.dailyOldest,
-		} {
-			if err := read(ctx, d, &r); err != nil {
-				return fmt.Errorf("gather the daily report: %w", err)
-			}
+		return g.gather(ctx, &r)
+	}
+	if err := pgx.BeginTxFunc(ctx, w.store.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, read); err != nil {
+		return fmt.Errorf("gather the daily report: %w", err)
+	}
+	if told {
+		return nil
+	}
+	return w.commit(ctx, "daily report", func(c *commit) error {
+		r.At = c.at
+		if r.Blocks != nil {
+			r.Blocks.Proof = c.grade()
 		}
 		return c.alert(ctx, r.Alert(c.store.key), subject{})
 	})
 }
 
-func (c *commit) dailyCounts(ctx context.Context, d Daily, r *alerts.Report) error {
-	return c.tx.QueryRow(ctx, `
+// settled is the time now, of which it is sure that every commit with an earlier
+// time has ended: one commit at a time takes its time under the same lock. In
+// microseconds, as the database has them.
+func (w *Writer) settled() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.store.now().UTC().Truncate(time.Microsecond)
+}
+
+// gathering reads the figures of a daily report, all as of one moment.
+type gathering struct {
+	tx    pgx.Tx
+	daily Daily
+}
+
+func (g gathering) told(ctx context.Context, id alerts.ID) (told bool, err error) {
+	err = g.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM btcwatch.alert WHERE id = $1)`, id[:]).Scan(&told)
+	return told, err
+}
+
+func (g gathering) gather(ctx context.Context, r *alerts.Report) error {
+	for _, read := range []func(context.Context, *alerts.Report) error{
+		g.since, g.counts, g.payments, g.blocks, g.gaps, g.explorers, g.oldest,
+	} {
+		if err := read(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// since is where the last report ended; a day ago where there is none, or where
+// it ended in the future because the clock was wrong.
+func (g gathering) since(ctx context.Context, r *alerts.Report) error {
+	err := g.tx.QueryRow(ctx, `
+		SELECT (convert_from(body, 'UTF8')::json #>> '{data,report,to}')::timestamptz
+		FROM btcwatch.alert
+		WHERE type = 'report.daily'
+		ORDER BY seq DESC
+		LIMIT 1`).Scan(&r.From)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	if r.From = r.From.UTC(); r.From.IsZero() || r.From.After(r.To) {
+		r.From = r.To.Add(-24 * time.Hour)
+	}
+	return nil
+}
+
+func (g gathering) counts(ctx context.Context, r *alerts.Report) error {
+	return g.tx.QueryRow(ctx, `
 		SELECT (SELECT count(DISTINCT script_id) FROM btcwatch.listing_now),
 		       (SELECT count(*) FROM btcwatch.delivery WHERE state = 'waiting'),
 		       (SELECT count(*) FROM btcwatch.delivery WHERE state = 'dead' AND died_at >= $1),
@@ -54,23 +114,30 @@ func (c *commit) dailyCounts(ctx context.Context, d Daily, r *alerts.Report) err
 		        FROM btcwatch.alert
 		        WHERE severity = 'info' AND about = 'payment' AND opened_at >= $1 AND opened_at < $2
 		    ) x
-		) dust`, d.From, d.To).
+		) dust`, r.From, r.To).
 		Scan(&r.Addresses, &r.Waiting, &r.Dead, &r.WaitingFor, &r.Open, &r.Deeper, &r.DustCount, &r.DustSat)
 }
 
-// dailyPayments counts each payment once, by the first word about it.
-func (c *commit) dailyPayments(ctx context.Context, d Daily, r *alerts.Report) error {
-	found, err := c.tx.Query(ctx, `
-		SELECT x.severity, x.direction, count(*), coalesce(sum(x.amount), 0)::bigint, count(*) FILTER (WHERE x.amount IS NULL)
-		FROM (
-		    SELECT DISTINCT ON (script_id, tx_id) severity, amount, convert_from(body, 'UTF8')::jsonb #>> '{data,direction}' AS direction, opened_at
-		    FROM btcwatch.alert
-		    WHERE about = 'payment' AND severity <> 'info' AND type IN ('transaction.seen', 'transaction.confirmed')
-		    ORDER BY script_id, tx_id, seq
-		) x
-		WHERE x.opened_at >= $1
-		  AND x.opened_at < $2
-		GROUP BY x.severity, x.direction`, d.From, d.To)
+// payments counts each payment once, by the first word about it.
+func (g gathering) payments(ctx context.Context, r *alerts.Report) error {
+	found, err := g.tx.Query(ctx, `
+		SELECT a.severity, coalesce(a.direction, ''), count(*), coalesce(sum(a.amount), 0)::bigint, count(*) FILTER (WHERE a.amount IS NULL)
+		FROM btcwatch.alert a
+		WHERE a.about = 'payment'
+		  AND a.severity <> 'info'
+		  AND a.type IN ('transaction.seen', 'transaction.confirmed')
+		  AND a.opened_at >= $1
+		  AND a.opened_at < $2
+		  AND NOT EXISTS (
+		      SELECT
+		      FROM btcwatch.alert f
+		      WHERE f.tx_id = a.tx_id
+		        AND f.script_id = a.script_id
+		        AND f.seq < a.seq
+		        AND f.about = 'payment'
+		        AND f.severity <> 'info'
+		        AND f.type IN ('transaction.seen', 'transaction.confirmed'))
+		GROUP BY a.severity, a.direction`, r.From, r.To)
 	if err != nil {
 		return err
 	}
@@ -88,22 +155,22 @@ func (c *commit) dailyPayments(ctx context.Context, d Daily, r *alerts.Report) e
 	return err
 }
 
-func (c *commit) dailyBlocks(ctx context.Context, d Daily, r *alerts.Report) error {
+func (g gathering) blocks(ctx context.Context, r *alerts.Report) error {
 	var from, to *int32
-	err := c.tx.QueryRow(ctx, `
+	err := g.tx.QueryRow(ctx, `
 		SELECT min(b.height), max(b.height)
 		FROM btcwatch.chain_now n
 		JOIN btcwatch.block b ON b.id = n.block_id
 		WHERE b.recorded_at >= $1
-		  AND b.recorded_at < $2`, d.From, d.To).Scan(&from, &to)
+		  AND b.recorded_at < $2`, r.From, r.To).Scan(&from, &to)
 	if err == nil && from != nil {
-		r.Blocks = &alerts.BlockRange{From: *from, To: *to, Proof: c.grade()}
+		r.Blocks = &alerts.BlockRange{From: *from, To: *to}
 	}
 	return err
 }
 
-func (c *commit) dailyGaps(ctx context.Context, d Daily, r *alerts.Report) error {
-	found, err := c.tx.Query(ctx, `
+func (g gathering) gaps(ctx context.Context, r *alerts.Report) error {
+	found, err := g.tx.Query(ctx, `
 		SELECT g.kind, coalesce(g.address, ''), g.from_height, g.to_height, g.from_time, g.to_time, g.reason
 		FROM report.gaps g
 		WHERE coalesce(g.to_time, $2) >= $1
@@ -117,20 +184,20 @@ func (c *commit) dailyGaps(ctx context.Context, d Daily, r *alerts.Report) error
 		FROM btcwatch.asked a
 		JOIN btcwatch.script s ON s.id = a.script_id
 		JOIN btcwatch.listing_now l ON l.script_id = s.id
-		WHERE a.error IS NOT NULL`, d.From, d.To)
+		WHERE a.error IS NOT NULL`, r.From, r.To)
 	if err != nil {
 		return err
 	}
 	r.Gaps, err = pgx.CollectRows(found, func(row pgx.CollectableRow) (alerts.Gap, error) {
-		var g alerts.Gap
-		err := row.Scan(&g.Kind, &g.Address, &g.FromHeight, &g.ToHeight, &g.From, &g.To, &g.Reason)
-		return g, err
+		var p alerts.Gap
+		err := row.Scan(&p.Kind, &p.Address, &p.FromHeight, &p.ToHeight, &p.From, &p.To, &p.Reason)
+		return p, err
 	})
 	return err
 }
 
-func (c *commit) dailyExplorers(ctx context.Context, d Daily, r *alerts.Report) error {
-	found, err := c.tx.Query(ctx, `
+func (g gathering) explorers(ctx context.Context, r *alerts.Report) error {
+	found, err := g.tx.Query(ctx, `
 		SELECT name, state, tip_height, last_success_at
 		FROM report.explorers
 		ORDER BY name`)
@@ -140,16 +207,16 @@ func (c *commit) dailyExplorers(ctx context.Context, d Daily, r *alerts.Report) 
 	r.Explorers, err = pgx.CollectRows(found, func(row pgx.CollectableRow) (alerts.ExplorerDay, error) {
 		var e alerts.ExplorerDay
 		err := row.Scan(&e.Name, &e.State, &e.TipHeight, &e.LastSuccess)
-		e.RoundSeconds = int64(d.Round[e.Name].Seconds())
+		e.RoundSeconds = int64(g.daily.Round[e.Name].Seconds())
 		return e, err
 	})
 	return err
 }
 
-func (c *commit) dailyOldest(ctx context.Context, _ Daily, r *alerts.Report) error {
+func (g gathering) oldest(ctx context.Context, r *alerts.Report) error {
 	var o alerts.OpenAlert
 	var severity string
-	err := c.tx.QueryRow(ctx, `
+	err := g.tx.QueryRow(ctx, `
 		SELECT id, opened_at, severity, summary
 		FROM report.alerts
 		WHERE state = 'open'

@@ -129,6 +129,22 @@ func (s *Store) DeliveryFailed(ctx context.Context, d Delivery, reason string, n
 	return nil
 }
 
+// DeliveryInterrupted notes that a try was cut off before it had an outcome: it
+// does not count, and the delivery is due as before.
+func (s *Store) DeliveryInterrupted(ctx context.Context, d Delivery) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE btcwatch.delivery
+		SET attempts = attempts - 1, leased_until = NULL
+		WHERE alert_id = $1
+		  AND channel = $2
+		  AND lease = $3
+		  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease)
+	if err != nil {
+		return fmt.Errorf("note that the delivery of %s to %s was interrupted: %w", d.Alert, d.Channel, err)
+	}
+	return nil
+}
+
 // DeliveryDied gives a delivery up and tells the other channels so, in one
 // commit: one alert for an episode, which lasts until the channel takes
 // something again.
@@ -148,15 +164,95 @@ func (w *Writer) DeliveryDied(ctx context.Context, d Delivery, reason string) er
 			return nil
 		}
 		c.note("dead %s %s", d.Alert, d.Channel)
-		o, isNew, err := c.openOutage(ctx, "channel", d.Channel, reason, c.at)
-		if err != nil || !isNew {
+		return c.tellDead(ctx, d.Channel, reason, 1)
+	})
+}
+
+// tellDead tells the other channels that one has not delivered what it should
+// have, unless they were told in this episode.
+func (c *commit) tellDead(ctx context.Context, channel, reason string, count int64) error {
+	o, isNew, err := c.openOutage(ctx, "channel", channel, reason, c.at)
+	if err != nil || !isNew {
+		return err
+	}
+	dead := alerts.DeadDeliveries{
+		Network: c.network(), Channel: channel, Episode: o.ID, Count: count, Since: c.at, Reason: reason, At: c.at,
+	}
+	return c.alert(ctx, dead.Alert(c.store.key), subject{})
+}
+
+// GiveUpUnconfigured gives up what waits for channels that are not configured
+// any more, renamed or removed, and tells the other channels so: one alert for
+// each. Their outages end with them, and nobody is told that they work again.
+func (w *Writer) GiveUpUnconfigured(ctx context.Context) error {
+	err := w.commit(ctx, "channels gone", func(c *commit) error {
+		configured := []string{}
+		for _, channel := range c.tell.Channels {
+			configured = append(configured, channel.Name)
+		}
+		if err := c.endChannels(ctx, configured); err != nil {
 			return err
 		}
-		dead := alerts.DeadDeliveries{
-			Network: c.network(), Channel: d.Channel, Episode: o.ID, Count: 1, Since: c.at, Reason: reason, At: c.at,
+		if err := c.buryWaiting(ctx, configured); err != nil {
+			return err
 		}
-		return c.alert(ctx, dead.Alert(c.store.key), subject{})
+		return c.endChannels(ctx, configured)
 	})
+	if err != nil {
+		return fmt.Errorf("give up what waits for channels that are gone: %w", err)
+	}
+	return nil
+}
+
+// buryWaiting gives up and tells what waits for any but the configured
+// channels.
+func (c *commit) buryWaiting(ctx context.Context, configured []string) error {
+	const reason = "the channel is not configured any more"
+	found, err := c.tx.Query(ctx, `
+		WITH dead AS (
+		    UPDATE btcwatch.delivery
+		    SET state = 'dead', died_at = now(), leased_until = NULL, last_error = $2
+		    WHERE state = 'waiting'
+		      AND channel <> ALL ($1)
+		    RETURNING channel
+		)
+		SELECT channel, count(*)
+		FROM dead
+		GROUP BY channel
+		ORDER BY channel`, configured, reason)
+	if err != nil {
+		return err
+	}
+	type burial struct {
+		Channel string
+		Count   int64
+	}
+	all, err := pgx.CollectRows(found, pgx.RowToStructByPos[burial])
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		c.note("dead %d %s", b.Count, b.Channel)
+		if err := c.tellDead(ctx, b.Channel, reason, b.Count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endChannels closes the outages of any but the configured channels.
+func (c *commit) endChannels(ctx context.Context, configured []string) error {
+	done, err := c.tx.Exec(ctx, `
+		INSERT INTO btcwatch.outage_end (outage_id, at)
+		SELECT o.id, $2
+		FROM btcwatch.outage o
+		WHERE o.kind = 'channel'
+		  AND o.name <> ALL ($1)
+		  AND NOT EXISTS (SELECT FROM btcwatch.outage_end e WHERE e.outage_id = o.id)`, configured, c.at)
+	if err == nil && done.RowsAffected() > 0 {
+		c.note("%d outages of channels over", done.RowsAffected())
+	}
+	return err
 }
 
 // NextDelivery is how long it is until something of the channel is due; false

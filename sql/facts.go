@@ -313,6 +313,8 @@ func (c *commit) putStates(ctx context.Context, changed []*fact) error {
 		    first_seen_at = coalesce(n.first_seen_at, excluded.first_seen_at),
 		    first_seen_by = coalesce(n.first_seen_by, excluded.first_seen_by)`,
 		r.ids, r.turns, r.states, r.proofs, r.heights, r.blocks, r.times, r.fees, r.lives, r.sources, c.at)
+	// Since when nobody knew it says nothing of one that comes back.
+	batch.Queue(`DELETE FROM btcwatch.known_now WHERE tx_id = ANY($1)`, r.ids)
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record the states of transactions: %w", err)
 	}

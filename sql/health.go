@@ -225,7 +225,7 @@ func (s *Store) SaveExplorer(ctx context.Context, e ExplorerState) error {
 	return nil
 }
 
-// LastRun is when a scheduled job began last; zero when it never did.
+// LastRun is when a scheduled job began last, as noted; zero when it never did.
 func (s *Store) LastRun(ctx context.Context, job string) (time.Time, error) {
 	var at time.Time
 	err := s.pool.QueryRow(ctx, `SELECT began_at FROM btcwatch.job_run WHERE name = $1`, job).Scan(&at)
@@ -238,7 +238,7 @@ func (s *Store) LastRun(ctx context.Context, job string) (time.Time, error) {
 	return at, nil
 }
 
-// SaveRun notes when a scheduled job begins.
+// SaveRun notes when a scheduled job began.
 func (s *Store) SaveRun(ctx context.Context, job string, at time.Time) error {
 	_, err := s.pool.Exec(ctx, `
 		INSERT INTO btcwatch.job_run (name, began_at)

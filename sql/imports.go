@@ -126,7 +126,8 @@ func (c *commit) listed(ctx context.Context, id int64, change *alerts.ListChange
 	return nil
 }
 
-// history sums up the historic payments of the addresses that a change added.
+// history sums up the historic payments of the addresses that a change added,
+// with those that nobody was told of because no list had the address then.
 func (c *commit) history(ctx context.Context, id int64, change *alerts.ListChange) error {
 	var received, sent int64
 	err := c.tx.QueryRow(ctx, `
@@ -135,7 +136,12 @@ func (c *commit) history(ctx context.Context, id int64, change *alerts.ListChang
 		       coalesce(sum(m.amount) FILTER (WHERE m.direction = 0), 0)::bigint,
 		       coalesce(sum(m.amount) FILTER (WHERE m.direction = 1), 0)::bigint
 		FROM (SELECT DISTINCT script_id FROM btcwatch.listing WHERE import_id = $1 AND NOT retired) l
-		JOIN btcwatch.touch u ON u.script_id = l.script_id AND u.historic
+		JOIN btcwatch.touch u ON u.script_id = l.script_id AND (u.historic OR NOT EXISTS (
+		    SELECT FROM btcwatch.listing f
+		    WHERE f.script_id = u.script_id
+		      AND NOT f.retired
+		      AND f.recorded_at <= u.recorded_at
+		      AND NOT EXISTS (SELECT FROM btcwatch.listing s WHERE s.supersedes = f.id AND s.recorded_at <= u.recorded_at)))
 		JOIN btcwatch.tx_now n ON n.tx_id = u.tx_id
 		JOIN btcwatch.moved m ON m.script_id = u.script_id AND m.height = n.height AND m.tx_id = u.tx_id`, id).
 		Scan(&change.HistoricPayments, &change.HistoricAddresses, &received, &sent)

@@ -23,7 +23,7 @@ type Unconfirmed struct {
 
 // UnconfirmedToAsk gives the unconfirmed transactions that explorers may be
 // asked about and were not since a time, longest unasked first. What concerns a
-// confidential address is not among them.
+// confidential address, or one that was when it was retired, is not among them.
 func (s *Store) UnconfirmedToAsk(ctx context.Context, before time.Time, most int) ([]Unconfirmed, error) {
 	found, err := s.pool.Query(ctx, `
 		SELECT n.tx_id, t.txid, t.raw, k.asked_at, k.missing_since
@@ -34,8 +34,9 @@ func (s *Store) UnconfirmedToAsk(ctx context.Context, before time.Time, most int
 		  AND coalesce(k.asked_at, n.first_seen_at, t.recorded_at) < $1
 		  AND NOT EXISTS (
 		      SELECT FROM btcwatch.touch u
-		      JOIN btcwatch.listing_now l ON l.script_id = u.script_id
-		      WHERE u.tx_id = n.tx_id AND l.confidential)
+		      JOIN btcwatch.listing l ON l.script_id = u.script_id AND l.confidential
+		      WHERE u.tx_id = n.tx_id
+		        AND coalesce((SELECT bool_or(f.confidential) FROM btcwatch.listing_now f WHERE f.script_id = u.script_id), true))
 		ORDER BY k.asked_at NULLS FIRST
 		LIMIT $2`, before, most)
 	if err != nil {

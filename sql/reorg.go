@@ -26,7 +26,7 @@ func (s *Store) ChainHash(ctx context.Context, height int32) (chainhash.Hash, bo
 		WHERE n.height = $1
 		UNION ALL
 		SELECT parent_hash
-		FROM (SELECT height, parent_hash FROM btcwatch.start ORDER BY id LIMIT 1) s
+		FROM (SELECT height, parent_hash FROM btcwatch.start ORDER BY height, id DESC LIMIT 1) s
 		WHERE height = $1 + 1
 		LIMIT 1`, height).Scan(&hash)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -74,37 +74,79 @@ func (w *Writer) StepBack(ctx context.Context, height int32) error {
 		if err != nil {
 			return err
 		}
-		if err := c.unplace(ctx, height); err != nil {
-			return err
-		}
-		_, err = c.tx.Exec(ctx, `
-			WITH gone AS (
-			    DELETE FROM btcwatch.chain_now
-			    WHERE height > $1
-			    RETURNING block_id
-			)
-			INSERT INTO btcwatch.block_event (block_id, on_chain, at)
-			SELECT block_id, false, $2
-			FROM gone`, height, c.at)
-		if err != nil {
-			return err
-		}
-		c.note("reorg %d %s", height, hash)
-		deep := alerts.DeepReorg{
-			Network: c.network(), Fork: height, Depth: c.position.Height - height, OldTip: c.position.Hash.String(), At: c.at,
-		}
-		if a, ok := deep.Alert(c.store.key); ok {
-			if err := c.alert(ctx, a, subject{}); err != nil {
-				return err
-			}
-		}
-		c.set.forkAt(height, time.Time{})
-		return c.advance(ctx, chain.Tip{Height: height, Hash: hash, Bits: bits})
+		return c.stepBack(ctx, chain.Tip{Height: height, Hash: hash, Bits: bits})
 	})
 	if err != nil {
 		return fmt.Errorf("step back to block %d: %w", height, err)
 	}
 	return nil
+}
+
+// BeginAgain gives following another start at the height of the first one, after
+// a reorganisation that goes below it: all covered blocks leave the chain, as
+// they do in a step back. What the blocks below hold now was never followed.
+func (w *Writer) BeginAgain(ctx context.Context, start Start) error {
+	err := w.commit(ctx, "start again", func(c *commit) error {
+		var first int32
+		if err := c.tx.QueryRow(ctx, `SELECT min(height) FROM btcwatch.start HAVING count(*) > 0`).Scan(&first); err != nil {
+			return err
+		}
+		if start.Height != first {
+			return fmt.Errorf("following began at block %d, and begins again nowhere else", first)
+		}
+		before, _, err := c.coveredTip(ctx, first-1)
+		if err != nil || before == start.Parent {
+			return err
+		}
+		c.note("start %d %s %s", start.Height, start.Parent, start.RestsOn)
+		if err := c.putStart(ctx, start); err != nil {
+			return err
+		}
+		_, err = c.tx.Exec(ctx, `
+			INSERT INTO btcwatch.gap (kind, to_height, reason, at)
+			VALUES ('blocks', $1, 'the chain was reorganised below the block that following began with', $2)`, first-1, c.at)
+		if err != nil {
+			return err
+		}
+		if err := c.loadSources(ctx); err != nil {
+			return err
+		}
+		return c.stepBack(ctx, chain.Tip{Height: first - 1, Hash: start.Parent})
+	})
+	if err != nil {
+		return fmt.Errorf("begin following again at block %d: %w", start.Height, err)
+	}
+	return nil
+}
+
+// stepBack takes the blocks above another tip off the chain, and goes there.
+func (c *commit) stepBack(ctx context.Context, to chain.Tip) error {
+	if err := c.unplace(ctx, to.Height); err != nil {
+		return err
+	}
+	_, err := c.tx.Exec(ctx, `
+		WITH gone AS (
+		    DELETE FROM btcwatch.chain_now
+		    WHERE height > $1
+		    RETURNING block_id
+		)
+		INSERT INTO btcwatch.block_event (block_id, on_chain, at)
+		SELECT block_id, false, $2
+		FROM gone`, to.Height, c.at)
+	if err != nil {
+		return err
+	}
+	c.note("reorg %d %s", to.Height, to.Hash)
+	deep := alerts.DeepReorg{
+		Network: c.network(), Fork: to.Height, Depth: c.position.Height - to.Height, OldTip: c.position.Hash.String(), At: c.at,
+	}
+	if a, ok := deep.Alert(c.store.key); ok {
+		if err := c.alert(ctx, a, subject{}); err != nil {
+			return err
+		}
+	}
+	c.set.forkAt(to.Height, time.Time{})
+	return c.advance(ctx, to)
 }
 
 // coveredTip is the covered block at a height, or the start's parent below it.
@@ -151,11 +193,12 @@ func (c *commit) unplace(ctx context.Context, height int32) error {
 	if err != nil {
 		return err
 	}
-	return c.unconfirmAll(ctx, ids)
+	return c.unconfirmAll(ctx, ids, false)
 }
 
-// unconfirmAll makes transactions unconfirmed again and corrects what was told.
-func (c *commit) unconfirmAll(ctx context.Context, ids []int64) error {
+// unconfirmAll makes transactions unconfirmed again and corrects what was told;
+// invented says that the block followed there does not hold them.
+func (c *commit) unconfirmAll(ctx context.Context, ids []int64, invented bool) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -174,7 +217,7 @@ func (c *commit) unconfirmAll(ctx context.Context, ids []int64) error {
 		return err
 	}
 	for _, f := range facts {
-		if err := c.tellReorged(ctx, f); err != nil {
+		if err := c.tellReorged(ctx, f, invented); err != nil {
 			return err
 		}
 	}
@@ -210,7 +253,7 @@ func (c *commit) unconfirm(ctx context.Context, ids []int64) ([]*fact, error) {
 
 // tellReorged corrects the newest confirmation that was told of a payment;
 // where none was told there is nothing to take back.
-func (c *commit) tellReorged(ctx context.Context, f *fact) error {
+func (c *commit) tellReorged(ctx context.Context, f *fact, invented bool) error {
 	for _, e := range f.effects {
 		var id []byte
 		var severity string
@@ -239,6 +282,11 @@ func (c *commit) tellReorged(ctx context.Context, f *fact) error {
 		}
 		height := f.was.height
 		p.BlockHeight, p.BlockHash, p.Corrected = &height, f.was.block.String(), &worst
+		if invented {
+			if p.PlacedBy, err = c.placedBy(ctx, f); err != nil {
+				return err
+			}
+		}
 		a, ok := p.Reorged(c.store.key, alerts.ID(id))
 		if err := c.tellIf(ctx, ok, a, e.Script, f.id, p); err != nil {
 			return err

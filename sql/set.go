@@ -26,6 +26,7 @@ type watchedScript struct {
 	joined   *int32 // what is confirmed up to there is historic
 	since    *time.Time
 	listings []watchlist.Listing // in force; none: retired
+	secret   bool                // it is or was confidential
 }
 
 // load reads the list, the outputs known to belong to it and the explorers,
@@ -49,8 +50,8 @@ func (c *commit) load(ctx context.Context) error {
 
 func readScripts(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
 	found, err := tx.Query(ctx, `
-		SELECT s.id, s.script, s.address, j.height, j.at
-		FROM (SELECT DISTINCT script_id FROM btcwatch.listing) l
+		SELECT s.id, s.script, s.address, j.height, j.at, l.secret
+		FROM (SELECT script_id, bool_or(confidential) AS secret FROM btcwatch.listing GROUP BY script_id) l
 		JOIN btcwatch.script s ON s.id = l.script_id
 		LEFT JOIN btcwatch.joined j ON j.script_id = s.id`)
 	if err != nil {
@@ -58,7 +59,7 @@ func readScripts(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
 	}
 	var id int64
 	var s watchedScript
-	_, err = pgx.ForEachRow(found, []any{&id, &s.address.Script, &s.address.Text, &s.joined, &s.since}, func() error {
+	_, err = pgx.ForEachRow(found, []any{&id, &s.address.Script, &s.address.Text, &s.joined, &s.since, &s.secret}, func() error {
 		script := s
 		set.scripts[id] = &script
 		set.match.Watch(script.address.Script, id)

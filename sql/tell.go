@@ -56,9 +56,10 @@ func (c *commit) tellPayment(ctx context.Context, f *fact, e chain.Effect, first
 			}
 		}
 		a, ok := p.Seen(c.store.key)
-		if p.Root != "" && !a.Quiet {
-			// Its thread tells by transaction.replaced what it changes.
-			if a.Quiet, err = c.threadBegan(ctx, e.Script, p.Root); err != nil {
+		if p.Root != "" && !a.Quiet && f.was.state != alerts.Dropped {
+			// Its thread tells by transaction.replaced what it changes, but as
+			// severely as what is replaced was told.
+			if a.Quiet, err = c.threadTold(ctx, a); err != nil {
 				return err
 			}
 		}
@@ -124,9 +125,19 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 	if s.state == alerts.Confirmed {
 		height := s.height
 		p.BlockHeight, p.BlockHash, p.OccurredAt = &height, s.block.String(), s.time
+		p.Ahead = c.position.Set && height > c.position.Height
 	}
 	if err := c.context(ctx, &p, id, e.Script); err != nil {
 		return p, err
+	}
+	if e.Stated() {
+		by, err := c.statedBy(ctx, tx, e)
+		if err != nil {
+			return p, err
+		}
+		if len(by) > 0 {
+			p.ReportedBy = by
+		}
 	}
 	root, err := c.root(ctx, e.Script, id)
 	if err != nil {
@@ -134,7 +145,11 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 	}
 	p.Root = root
 	spent, err := c.spent(ctx, tx)
-	p.Counterparties = c.counterparties(tx, spent, e)
+	if err != nil {
+		return p, err
+	}
+	stated, err := c.stated(ctx, id, spent, p.ReportedBy)
+	p.Counterparties = c.counterparties(tx, spent, stated, e)
 	return p, err
 }
 
@@ -157,6 +172,37 @@ func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int6
 		return fmt.Errorf("gather what is known of %s: %w", p.TxID, err)
 	}
 	return nil
+}
+
+// statedBy names the explorers on whose word alone debits of an effect rest;
+// none where it cannot be told of each of them whose word it is.
+func (c *commit) statedBy(ctx context.Context, tx *chain.Transaction, e chain.Effect) ([]string, error) {
+	var txids [][]byte
+	var ns, amounts []int64
+	for _, d := range e.Debits {
+		if d.Stated {
+			at := &tx.Msg.TxIn[d.Index].PreviousOutPoint
+			txids, ns, amounts = append(txids, at.Hash[:]), append(ns, int64(at.Index)), append(amounts, d.Amount)
+		}
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT e.name
+		FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS u (txid, n, amount)
+		LEFT JOIN btcwatch.stated_output t ON t.txid = u.txid AND t.n = u.n AND t.amount = u.amount AND t.script_id = $4
+		LEFT JOIN btcwatch.explorer e ON e.id = t.explorer_id
+		ORDER BY e.name`, txids, ns, amounts, e.Script)
+	if err != nil {
+		return nil, fmt.Errorf("find who stated what %s spends: %w", tx.ID, err)
+	}
+	names, err := pgx.CollectRows(found, pgx.RowTo[*string])
+	if err != nil || slices.Contains(names, nil) {
+		return nil, err
+	}
+	var all []string
+	for _, name := range names {
+		all = append(all, *name)
+	}
+	return slices.Compact(all), nil
 }
 
 // spent completes what is known of the outputs that a transaction spends, from
@@ -193,6 +239,38 @@ func (c *commit) spent(ctx context.Context, tx *chain.Transaction) ([]*wire.TxOu
 	return spent, nil
 }
 
+// stated names, by input, the explorers on whose word rests what it spends: of
+// the inputs that spend what is not recorded. all are those that told of the
+// transaction, any of whom it was where nobody else is known to have said so.
+func (c *commit) stated(ctx context.Context, tx int64, spent []*wire.TxOut, all []string) (map[int][]string, error) {
+	found, err := c.tx.Query(ctx, `
+		SELECT i.n, coalesce(s.script, ''), coalesce(e.name, '')
+		FROM btcwatch.tx_input i
+		LEFT JOIN btcwatch.stated_output t ON t.txid = i.prev_txid AND t.n = i.prev_n
+		LEFT JOIN btcwatch.script s ON s.id = t.script_id
+		LEFT JOIN btcwatch.explorer e ON e.id = t.explorer_id
+		WHERE i.tx_id = $1
+		  AND NOT EXISTS (SELECT FROM btcwatch.tx p WHERE p.txid = i.prev_txid)`, tx)
+	if err != nil {
+		return nil, fmt.Errorf("find who stated what is spent: %w", err)
+	}
+	by := map[int][]string{}
+	var n int
+	var script []byte
+	var name string
+	_, err = pgx.ForEachRow(found, []any{&n, &script, &name}, func() error {
+		by[n] = all
+		if out := spent[n]; name != "" && out != nil && string(out.PkScript) == string(script) {
+			by[n] = []string{name}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find who stated what is spent: %w", err)
+	}
+	return by, nil
+}
+
 // direction is where the money went, seen from the script.
 func direction(e chain.Effect) alerts.Direction {
 	switch {
@@ -211,15 +289,15 @@ func direction(e chain.Effect) alerts.Direction {
 // counterparties are the other side of a payment: the owners of the inputs of
 // what came in, the outputs other than change of what went out. What each
 // brought in is known; how much of it reached the address is not, so amounts
-// are given for what went out only.
-func (c *commit) counterparties(tx *chain.Transaction, spent []*wire.TxOut, e chain.Effect) []alerts.Counterparty {
+// are given for what went out only. stated is whose word each input rests on.
+func (c *commit) counterparties(tx *chain.Transaction, spent []*wire.TxOut, stated map[int][]string, e chain.Effect) []alerts.Counterparty {
 	outputs, own := spent, c.set.scripts[e.Script].address.Script
 	if len(e.Debits) > 0 {
-		outputs = tx.Msg.TxOut
+		outputs, stated = tx.Msg.TxOut, nil
 	}
 	var all []alerts.Counterparty
 	place := map[string]int{}
-	for _, out := range outputs {
+	for n, out := range outputs {
 		if out == nil || out.Value == 0 || string(out.PkScript) == string(own) {
 			continue
 		}
@@ -231,7 +309,10 @@ func (c *commit) counterparties(tx *chain.Transaction, spent []*wire.TxOut, e ch
 		if !met {
 			i = len(all)
 			place[a.Text] = i
-			all = append(all, alerts.Counterparty{Address: a.Text, Listings: c.listedAs(out.PkScript)})
+			all = append(all, alerts.Counterparty{Address: a.Text, Listings: c.listedAs(out.PkScript), StatedBy: stated[n]})
+		}
+		if _, word := stated[n]; !word {
+			all[i].StatedBy = nil // one input that is recorded bears it out
 		}
 		if len(e.Debits) > 0 {
 			sum := out.Value
@@ -275,8 +356,8 @@ func (c *commit) alert(ctx context.Context, a alerts.Alert, s subject) error {
 		proof = &s.proof
 	}
 	done, err := c.tx.Exec(ctx, `
-		INSERT INTO btcwatch.alert (id, type, severity, about, quiet, thread, script_id, tx_id, amount, proof, opened_at, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		INSERT INTO btcwatch.alert (id, type, severity, about, quiet, thread, script_id, tx_id, amount, proof, opened_at, body, direction)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, convert_from($12, 'UTF8')::json #>> '{data,direction}')
 		ON CONFLICT (id) DO NOTHING`,
 		a.ID[:], string(a.Type), a.Severity.String(), a.About, a.Quiet, a.Thread, s.script, s.tx, s.amount, proof, a.At, a.Body)
 	if err != nil {
@@ -293,7 +374,7 @@ func (c *commit) alert(ctx context.Context, a alerts.Alert, s subject) error {
 		c.told = true
 		_, err := c.tx.Exec(ctx, `
 			INSERT INTO btcwatch.delivery (alert_id, channel, next_at)
-			VALUES ($1, $2, $3)`, a.ID[:], channel.Name, c.at)
+			VALUES ($1, $2, now())`, a.ID[:], channel.Name) // the clock of who claims it
 		if err != nil {
 			return fmt.Errorf("queue the alert %s for %s: %w", a.ID, channel.Name, err)
 		}

@@ -50,6 +50,7 @@ type Position struct {
 	Bits        uint32
 	Set         bool // false until following has a start
 	ListVersion int64
+	MovedAt     time.Time // when it came to this height, UTC; zero before the start
 }
 
 // Tip is the position as the block that the next one must follow.
@@ -129,7 +130,7 @@ func (c *commit) journal(ctx context.Context, kind string) error {
 }
 
 const selectPosition = `
-	SELECT epoch, height, hash, bits, list_version
+	SELECT epoch, height, hash, bits, list_version, moved_at
 	FROM btcwatch.position`
 
 func lockPosition(ctx context.Context, tx pgx.Tx) (Position, error) {
@@ -155,8 +156,9 @@ func scanPosition(row pgx.Row) (Position, error) {
 		height *int32
 		hash   []byte
 		bits   *int64
+		moved  *time.Time
 	)
-	if err := row.Scan(&p.Epoch, &height, &hash, &bits, &p.ListVersion); err != nil {
+	if err := row.Scan(&p.Epoch, &height, &hash, &bits, &p.ListVersion, &moved); err != nil {
 		return p, err
 	}
 	if height != nil {
@@ -165,6 +167,9 @@ func scanPosition(row pgx.Row) (Position, error) {
 	}
 	if bits != nil {
 		p.Bits = uint32(*bits)
+	}
+	if moved != nil {
+		p.MovedAt = *moved
 	}
 	return p, nil
 }

@@ -359,6 +359,7 @@ CREATE TABLE btcwatch.alert (
     script_id   bigint REFERENCES btcwatch.script,
     tx_id       bigint REFERENCES btcwatch.tx,
     amount      bigint,
+    direction   text, -- as the body says; null where it says none
     proof       text,
     opened_at   timestamptz NOT NULL,
     body        bytea NOT NULL
@@ -366,6 +367,7 @@ CREATE TABLE btcwatch.alert (
 CREATE INDEX alert_opened ON btcwatch.alert (opened_at);
 CREATE INDEX alert_tx ON btcwatch.alert (tx_id);
 CREATE INDEX alert_thread ON btcwatch.alert (thread) WHERE thread <> '';
+CREATE INDEX alert_daily ON btcwatch.alert (seq) WHERE type = 'report.daily';
 
 -- A queue: one row an alert and channel, rewritten while it is worked.
 CREATE TABLE btcwatch.delivery (
@@ -383,6 +385,7 @@ CREATE TABLE btcwatch.delivery (
     PRIMARY KEY (alert_id, channel)
 ) WITH (fillfactor = 70);
 CREATE INDEX delivery_due ON btcwatch.delivery (channel, next_at) WHERE state = 'waiting';
+CREATE INDEX delivery_died ON btcwatch.delivery (died_at) WHERE state = 'dead';
 
 -- What staff did with an alert; only ever grows.
 CREATE TABLE btcwatch.staff_action (
@@ -397,7 +400,8 @@ CREATE TABLE btcwatch.staff_action (
 );
 CREATE INDEX staff_action_alert ON btcwatch.staff_action (alert_id, id);
 
--- Projection: when each scheduled job last began; an overdue one runs at start.
+-- Projection: when each scheduled job last began, the report when it last began
+-- and was recorded; an overdue one runs at start.
 CREATE TABLE btcwatch.job_run (
     name     text PRIMARY KEY,
     began_at timestamptz NOT NULL
@@ -429,6 +433,7 @@ DROP TABLE
     btcwatch.asked,
     btcwatch.balance,
     btcwatch.pending,
+    btcwatch.debit_amount,
     btcwatch.movement,
     btcwatch.touch,
     btcwatch.tx_now,

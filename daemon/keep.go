@@ -1,0 +1,40 @@
+package daemon
+
+import (
+	"time"
+
+	"btcwatch/sql"
+)
+
+// longestBreak is how long nobody may have looked for what was seen before to
+// count: reading the configuration again takes seconds.
+const longestBreak = time.Minute
+
+// resumeHealth gives a new lead what the last one saw, so that reading the
+// configuration again hides no failure. After a longer break, or where other
+// things are asked for, it begins anew.
+func (w *watch) resumeHealth(writer *sql.Writer) *health {
+	h := newHealth(w.config.Health, writer, w.store, w.Now, w.Log)
+	if before := w.seen; before != nil && w.Now().Sub(before.judged) <= longestBreak && sameJobs(w.seenFor, w.config.Schedule) {
+		h.each, h.kinds = before.each, before.kinds
+		h.behind, h.why, h.open = before.behind, before.why, before.open
+	}
+	w.seen, w.seenFor = h, w.config.Schedule
+	return h
+}
+
+// sameJobs says whether two schedules ask explorers for the same things.
+func sameJobs(a, b Schedule) bool {
+	return (a.Blocks == "") == (b.Blocks == "") && (a.Mempool == "") == (b.Mempool == "") && (a.History == "") == (b.History == "")
+}
+
+// keepOnly forgets explorers that left the configuration.
+func (h *health) keepOnly(names map[string]bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name := range h.each {
+		if !names[name] {
+			delete(h.each, name)
+		}
+	}
+}
