@@ -28,6 +28,7 @@ type grammar struct {
 	History historyCommand `cmd:"" help:"List the recorded transactions of a watched address."`
 	Alerts  alertsCommand  `cmd:"" help:"List and show alerts."`
 	SQL     sqlCommand     `cmd:"" name:"sql" help:"Open psql on the database in use, also while the daemon runs."`
+	Scan    scanCommand    `cmd:"" help:"Look for addresses in raw blocks and block files that lie here."`
 	Extract extractCommand `cmd:"" help:"Find every Bitcoin address in a text."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
