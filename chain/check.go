@@ -79,15 +79,21 @@ func checkEase(block *btcutil.Block, params *chaincfg.Params) error {
 		return fmt.Errorf("%w: its difficulty is not that of %s: it is of another network", ErrFalseBlock, NetworkName(params))
 	case header.Timestamp.Before(params.GenesisBlock.Header.Timestamp):
 		return fmt.Errorf("%w: it is older than %s: it is of another network", ErrFalseBlock, NetworkName(params))
-	case params.Net != wire.MainNet:
-		return nil
-	case block.Height() == UnknownHeight && header.Timestamp.After(heightsSince()):
+	case params.Net == wire.MainNet && block.Height() == UnknownHeight && header.Timestamp.After(heightsSince()):
 		return fmt.Errorf("%w: it does not say its height, as every block of mainnet does since 2013", ErrFalseBlock)
 	}
-	target := blockchain.CompactToBig(header.Bits)
+	return checkFloor(header.Bits, block.Height(), params)
+}
+
+// checkFloor refuses a difficulty that mainnet never had so late.
+func checkFloor(bits uint32, height int32, params *chaincfg.Params) error {
+	if params.Net != wire.MainNet {
+		return nil
+	}
+	target := blockchain.CompactToBig(bits)
 	for _, f := range mainnetFloors() {
-		if block.Height() > f.height && harder(4, blockchain.CompactToBig(f.bits), target) {
-			return fmt.Errorf("%w: it says to be block %d and asks for too little work: it is of another network, or forged", ErrFalseBlock, block.Height())
+		if height > f.height && harder(4, blockchain.CompactToBig(f.bits), target) {
+			return fmt.Errorf("%w: it says to be block %d and asks for too little work: it is of another network, or forged", ErrFalseBlock, height)
 		}
 	}
 	return nil
