@@ -31,11 +31,11 @@ type ProvenBlock struct {
 	SaysHeight bool // its coinbase says the height, so that its work covers it
 	Time       time.Time
 	Index      int
-	Depth      int      // confirmations: the block and those on top of it
-	Work       *big.Int // of these, in hashes
-	Above      int32    // the height of the first header in the file
-	Before     int      // headers in the file before the block
-	Start      *EvidenceStart
+	Depth      int            // confirmations: the block and those on top of it
+	Work       *big.Int       // of these, in hashes
+	Above      int32          // the height of the first header in the file
+	Before     int            // headers in the file before the block
+	Start      *EvidenceStart // what it rests on, by the issuer's word; nil: headers from before are left out
 }
 
 // Verify checks what can be checked and gives what is proven by it. The error
@@ -240,7 +240,7 @@ func (v *Verdict) block() error {
 	if p.SaysHeight, err = v.inclusion(b, header); err != nil {
 		return err
 	}
-	if p.Start, err = v.start(b.FirstHeight, headers); err != nil {
+	if p.Start, err = v.start(b, headers); err != nil {
 		return err
 	}
 	v.Block = p
@@ -277,7 +277,7 @@ func (v *Verdict) inclusion(b *EvidenceBlock, header wire.BlockHeader) (saysHeig
 	}
 	height, err := blockchain.ExtractCoinbaseHeight(btcutil.NewTx(coinbase))
 	says := err == nil && height > 0 && header.Version > 1
-	switch must := b.Height >= v.Params.BIP0034Height; {
+	switch must := b.Height >= v.Params.BIP0034Height && b.Height > 0; {
 	case must && (!says || height != b.Height):
 		return false, falsef("the coinbase does not say that the block's height is %d", b.Height)
 	case says && height == b.Height:
@@ -340,12 +340,13 @@ func median(headers []wire.BlockHeader) time.Time {
 	return times[len(times)/2]
 }
 
-// start finds the start that the headers begin with; nil where they begin later.
-// Whatever start lies within them has to be of this chain.
-func (v *Verdict) start(first int32, headers []wire.BlockHeader) (*EvidenceStart, error) {
-	var begins *EvidenceStart
+// start finds what the block rests on: the newest start at or before it from
+// which the headers lead to it; nil where there is none. Whatever start lies
+// within the headers has to be of this chain.
+func (v *Verdict) start(b *EvidenceBlock, headers []wire.BlockHeader) (*EvidenceStart, error) {
+	var newest *EvidenceStart
 	for i, s := range v.Evidence.Stated.Starts {
-		at := int64(s.Height) - int64(first) // of the header behind the start's parent
+		at := int64(s.Height) - int64(b.FirstHeight) // of the header behind the start's parent
 		if at < 0 || at > int64(len(headers)) {
 			continue
 		}
@@ -356,11 +357,11 @@ func (v *Verdict) start(first int32, headers []wire.BlockHeader) (*EvidenceStart
 		if parent != chainhash.Hash(s.Parent) {
 			return nil, falsef("what is stated as start %d lies on another chain than the headers", s.Height)
 		}
-		if at == 0 {
-			begins = &v.Evidence.Stated.Starts[i] // the newest says what it rests on now
+		if s.Height <= b.Height {
+			newest = &v.Evidence.Stated.Starts[i]
 		}
 	}
-	return begins, nil
+	return newest, nil
 }
 
 // stated checks that the issuer does not contradict the proof.

@@ -136,9 +136,9 @@ func (v verdict) chain() {
 			v.line("    Stated: followed from block %s on, which rests on %s.", grouped(int64(s.Height)), s.RestsOn)
 		}
 	case b.Start.Proves:
-		v.line("  - There it begins. By the issuer's word, that beginning rests on %s.", b.Start.RestsOn)
+		v.line("  - From block %s on it rests, by the issuer's word, on %s.", grouped(int64(b.Start.Height)), b.Start.RestsOn)
 	default:
-		v.line("  - There it begins, with nobody to vouch for it but one: by the issuer's word it rests on %s.", b.Start.RestsOn)
+		v.line("  - From block %s on it rests, by the issuer's word, on one operator alone: %s.", grouped(int64(b.Start.Height)), b.Start.RestsOn)
 	}
 }
 
