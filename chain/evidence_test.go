@@ -156,6 +156,9 @@ func TestEvidence(t *testing.T) {
 		if v.Fee != nil {
 			t.Errorf("a fee of %d, though an input is only stated", *v.Fee)
 		}
+		if got, err := second(encoded(t, c.evidence())); err != nil || got != fmt.Sprintf("%s %d %s", b.Hash, b.Depth, b.Work) {
+			t.Errorf("%d transactions: the second reader says %s, %v", count, got, err)
+		}
 		want := "[{in 0 7000 true}] [{out 0 9000 true} {out 1 600 false} {in 1 1500 true}]"
 		if got := fmt.Sprint(v.Evidence.Stated.Addresses[0].Movements, " ", v.Evidence.Stated.Addresses[1].Movements); got != want {
 			t.Errorf("movements %s", got)
@@ -250,12 +253,25 @@ func TestEvidenceOfOtherShape(t *testing.T) {
 	refuseFile(t, "objects", resealed("{\n"+strings.Repeat(`"a":{`, 1<<20)+",\n"))
 }
 
-// What a lying issuer would write, with a digest that fits.
+// What a lying issuer would write, with a digest that fits. The second reader
+// of it, which is written after the documentation, has to agree.
 func TestLyingEvidence(t *testing.T) {
 	c := newCase(7)
+	for name, lie := range lyingIssuers(c) {
+		e := c.evidence()
+		lie(e)
+		file := encoded(t, e)
+		refuseFile(t, name, file)
+		if _, err := second(file); err == nil {
+			t.Errorf("%s: the second reader takes it", name)
+		}
+	}
+}
+
+func lyingIssuers(c caseOf) map[string]func(*chain.Evidence) {
 	other := chain.HashText{5}
 	twoBlocks := newCase(7)
-	for name, lie := range map[string]func(*chain.Evidence){
+	return map[string]func(*chain.Evidence){
 		"another transaction's id": func(e *chain.Evidence) { e.TxID = other },
 		"another amount":           func(e *chain.Evidence) { e.Proof.Transaction = altered(c.tx, 0, 8_000) },
 		"its id with it": func(e *chain.Evidence) {
@@ -321,10 +337,6 @@ func TestLyingEvidence(t *testing.T) {
 		"a state that there is not":       func(e *chain.Evidence) { e.Stated.States[0].State = "settled" },
 		"a grade that there is not":       func(e *chain.Evidence) { e.Stated.States[0].Grade = "certain" },
 		"an unconfirmed state in a block": func(e *chain.Evidence) { e.Stated.States[1].State = "unconfirmed" },
-	} {
-		e := c.evidence()
-		lie(e)
-		refuseFile(t, name, encoded(t, e))
 	}
 }
 
@@ -371,6 +383,9 @@ func TestEvidenceWithoutBlock(t *testing.T) {
 	if err != nil || v.Block != nil {
 		t.Errorf("%+v, %v", v, err)
 	}
+	if got, err := second(encoded(t, e)); err != nil || got != "nothing" {
+		t.Errorf("the second reader says %s, %v", got, err)
+	}
 }
 
 // The coinbase itself is a payment like others.
@@ -391,6 +406,8 @@ func TestEvidenceOfCoinbase(t *testing.T) {
 			t.Errorf("%d transactions: %v", count, err)
 		} else if v.Block.Index != 0 || v.Block.Depth != 2 {
 			t.Errorf("%+v", v.Block)
+		} else if got, err := second(encoded(t, e)); err != nil || got != fmt.Sprintf("%s %d %s", v.Block.Hash, v.Block.Depth, v.Block.Work) {
+			t.Errorf("the second reader says %s, %v", got, err)
 		}
 	}
 }
