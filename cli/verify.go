@@ -201,9 +201,13 @@ func listed(address string, l chain.EvidenceListing) string {
 			source = append(source, part)
 		}
 	}
-	text := address + " is on the list " + l.List
+	at := "from " + second(l.RecordedAt) + " on"
+	if l.Retired {
+		return fmt.Sprintf("%s: off the list %s %s.", address, l.List, at)
+	}
+	text := fmt.Sprintf("%s: on the list %s %s", address, l.List, at)
 	if l.Label != "" {
-		text += " as " + l.Label
+		text += ", as " + l.Label
 	}
 	if l.Entity != "" {
 		text += ", entity " + l.Entity
@@ -216,10 +220,7 @@ func listed(address string, l chain.EvidenceListing) string {
 	if l.Basis != "" {
 		text += " (basis: " + l.Basis + ")"
 	}
-	if l.Retired {
-		return text + "; retired " + second(l.RecordedAt) + "."
-	}
-	return text + "; recorded " + second(l.RecordedAt) + "."
+	return text + "."
 }
 
 func second(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
