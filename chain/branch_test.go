@@ -126,6 +126,23 @@ func TestBranchOfInnerNode(t *testing.T) {
 	if err := coinbase.Check(ids[0], 4, root); err == nil {
 		t.Error("the coinbase's depth does not tell")
 	}
+
+	// A transaction of 64 bytes whose second half is the id of one that is in no
+	// block.
+	invented, half := chainhash.HashH([]byte("invented")), chainhash.HashH([]byte("half"))
+	ids = idsOf(4)
+	ids[3] = rootOf([]chainhash.Hash{half, invented})
+	root = rootOf(ids)
+	below := chain.Branch{Index: 7, Siblings: append([]chainhash.Hash{half}, chain.Branches(ids, []int{3})[0].Siblings...)}
+	if err := below.Check(invented, 8, root); err != nil {
+		t.Fatalf("by itself nothing tells: %v", err)
+	}
+	for count := 1; count <= 16; count++ {
+		coinbase := chain.Branches(ids, []int{0})[0]
+		if below.Check(invented, count, root) == nil && coinbase.Check(ids[0], count, root) == nil {
+			t.Errorf("with %d transactions the coinbase's depth does not tell", count)
+		}
+	}
 }
 
 // The recorded proofs were made by other code.

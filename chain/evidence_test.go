@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -163,6 +165,24 @@ func TestEvidence(t *testing.T) {
 		if got := fmt.Sprint(v.Evidence.Stated.Addresses[0].Movements, " ", v.Evidence.Stated.Addresses[1].Movements); got != want {
 			t.Errorf("movements %s", got)
 		}
+	}
+}
+
+// The documentation has every key of the file, and its text about itself.
+func TestEvidenceIsDescribed(t *testing.T) {
+	text, err := os.ReadFile("../docs/evidence.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := encoded(t, newCase(3).evidence())
+	for _, found := range regexp.MustCompile(`"(\w+)": `).FindAllSubmatch(file, -1) {
+		if !regexp.MustCompile("[`.]" + string(found[1]) + "[`\"]|\"" + string(found[1]) + "\"").Match(text) {
+			t.Errorf("the key %s is not described", found[1])
+		}
+	}
+	about := regexp.MustCompile(`"about": "(.*)"`).FindSubmatch(file)[1]
+	if !bytes.Contains(text, append([]byte("    "), about...)) {
+		t.Errorf("its text is not described: %s", about)
 	}
 }
 
