@@ -17,6 +17,8 @@ const (
 	TransactionSeen      Type = "transaction.seen"
 	TransactionConfirmed Type = "transaction.confirmed"
 	TransactionReorged   Type = "transaction.reorged"
+	TransactionReplaced  Type = "transaction.replaced"
+	TransactionDropped   Type = "transaction.dropped"
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	WatchBlind           Type = "watch.blind"
@@ -84,7 +86,8 @@ type Data struct {
 	OccurredAt    *time.Time `json:"occurred_at,omitempty"` // block time, or first sight
 	ObservedAt    *time.Time `json:"observed_at,omitempty"`
 	Historic      bool       `json:"historic,omitempty"`
-	Corrects      string     `json:"corrects,omitempty"` // id of the alert that this one corrects
+	Corrects      string     `json:"corrects,omitempty"`    // id of the alert that this one corrects
+	ReplacedBy    string     `json:"replaced_by,omitempty"` // txid that spends the same money instead
 	Links         []string   `json:"links,omitempty"`
 	Summary       string     `json:"summary"`
 

@@ -48,8 +48,7 @@ func (c *commit) putTouches(ctx context.Context, facts []*fact) (map[touch]bool,
 	found, err := c.tx.Query(ctx, `
 		INSERT INTO btcwatch.touch (script_id, tx_id, historic, recorded_at)
 		SELECT u.script_id, u.tx_id, u.historic, $4
-		FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS u (script_id, tx_id, historic)
-		ON CONFLICT DO NOTHING
+		FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS u (script_id, tx_id, historic)`+unlessKnown(facts)+`
 		RETURNING script_id, tx_id`, scripts, ids, historic, c.at)
 	if err != nil {
 		return nil, fmt.Errorf("record which addresses are touched: %w", err)
@@ -101,14 +100,12 @@ func (c *commit) putMovements(ctx context.Context, facts []*fact) error {
 	batch.Queue(`
 		INSERT INTO btcwatch.movement (script_id, height, tx_id, direction, n, amount, stated)
 		SELECT *
-		FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::integer[], $6::bigint[], $7::boolean[])
-		ON CONFLICT DO NOTHING`,
+		FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::integer[], $6::bigint[], $7::boolean[])`+unlessKnown(facts),
 		confirmed.scripts, confirmed.heights, confirmed.ids, confirmed.directions, confirmed.ns, confirmed.amounts, confirmed.stated)
 	batch.Queue(`
 		INSERT INTO btcwatch.pending (script_id, tx_id, direction, n, amount, stated)
 		SELECT *
-		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])
-		ON CONFLICT DO NOTHING`,
+		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])`+unlessKnown(facts),
 		pending.scripts, pending.ids, pending.directions, pending.ns, pending.amounts, pending.stated)
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record credits and debits: %w", err)
@@ -208,6 +205,32 @@ func (c *commit) rebalance(ctx context.Context, ids []int64, before map[int64]to
 	}
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("add up balances: %w", err)
+	}
+	return nil
+}
+
+// retime takes first and last activity anew for the scripts of facts that left
+// their place: rebalance only widens them.
+func (c *commit) retime(ctx context.Context, facts []*fact) error {
+	var scripts []int64
+	for _, f := range facts {
+		for _, e := range f.effects {
+			scripts = append(scripts, e.Script)
+		}
+	}
+	_, err := c.tx.Exec(ctx, `
+		UPDATE btcwatch.balance b
+		SET first_at = x.first_at, last_at = x.last_at
+		FROM (
+		    SELECT u.script_id, min(coalesce(n.block_time, n.first_seen_at)) AS first_at, max(coalesce(n.block_time, n.first_seen_at)) AS last_at
+		    FROM btcwatch.touch u
+		    LEFT JOIN btcwatch.tx_now n ON n.tx_id = u.tx_id AND n.state IN ('unconfirmed', 'confirmed')
+		    WHERE u.script_id = ANY($1)
+		    GROUP BY u.script_id
+		) x
+		WHERE b.script_id = x.script_id`, scripts)
+	if err != nil {
+		return fmt.Errorf("find the last activity: %w", err)
 	}
 	return nil
 }

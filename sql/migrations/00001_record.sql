@@ -364,6 +364,7 @@ CREATE TABLE btcwatch.delivery (
     next_at      timestamptz NOT NULL,
     lease        bigint NOT NULL DEFAULT 0, -- raised by each claim: a late result of an older claim is refused
     leased_until timestamptz,
+    claimed_by   bigint, -- the epoch of the leader that claimed it; null: a daemon that stands by
     last_error   text,
     delivered_at timestamptz,
     died_at      timestamptz,
