@@ -130,6 +130,7 @@ type EvidenceState struct {
 	Height *int32     `json:"block_height,omitempty"`
 	Block  *HashText  `json:"block_hash,omitempty"`
 	Time   *time.Time `json:"block_time,omitempty"`
+	By     *HashText  `json:"replaced_by,omitempty"` // the transaction that took its place, where replaced
 	At     time.Time  `json:"at"`
 }
 

@@ -57,6 +57,7 @@ type secondFile struct {
 			Height       *int64     `json:"block_height"`
 			Block        *string    `json:"block_hash"`
 			Time         *time.Time `json:"block_time"`
+			By           *string    `json:"replaced_by"`
 		}
 	}
 }
@@ -197,6 +198,7 @@ func second(file []byte) (verdict string, err error) {
 	for _, s := range states {
 		must(regexp.MustCompile(`^(unconfirmed|confirmed|replaced|dropped) (reported|corroborated|proven)$`).MatchString(s.State+" "+s.Grade), "a state")
 		must((s.State == "confirmed") == (s.Height != nil) && (s.State == "confirmed") == (s.Block != nil), "a state's block")
+		must(s.By == nil || s.State == "replaced", "a replacement")
 	}
 	b := f.Proof.Block
 	if b == nil {

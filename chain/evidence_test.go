@@ -354,6 +354,7 @@ func lyingIssuers(c caseOf) map[string]func(*chain.Evidence) {
 		"an older state":                  func(e *chain.Evidence) { e.Stated.States = e.Stated.States[:1] },
 		"a state in another block":        func(e *chain.Evidence) { e.Stated.States[1].Block = &other },
 		"a state without its block":       func(e *chain.Evidence) { e.Stated.States[1].Block = nil },
+		"a replacement of what stands":    func(e *chain.Evidence) { e.Stated.States[0].By = &other },
 		"a state that there is not":       func(e *chain.Evidence) { e.Stated.States[0].State = "settled" },
 		"a grade that there is not":       func(e *chain.Evidence) { e.Stated.States[0].Grade = "certain" },
 		"an unconfirmed state in a block": func(e *chain.Evidence) { e.Stated.States[1].State = "unconfirmed" },

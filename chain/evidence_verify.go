@@ -374,6 +374,9 @@ func (v *Verdict) stated() error {
 		if confirmed := s.State == "confirmed"; confirmed != (s.Height != nil) || confirmed != (s.Block != nil) {
 			return falsef("a state is stated that has a block and is not confirmed, or the reverse")
 		}
+		if s.By != nil && s.State != "replaced" {
+			return falsef("a state is stated that has a replacement and is not replaced")
+		}
 		if !slices.Contains([]string{"unconfirmed", "confirmed", "replaced", "dropped"}, s.State) ||
 			!slices.Contains([]string{"reported", "corroborated", "proven"}, s.Grade) {
 			return falsef("a state or a grade is stated that there is not")

@@ -163,7 +163,11 @@ func (v verdict) word() {
 		v.line("  - Reported by %s, %s, %s.", r.Explorer, second(r.At), what)
 	}
 	for _, state := range stated.States {
-		v.line("  - Held for %s (%s) from %s on.", state.State, state.Grade, second(state.At))
+		what := state.State
+		if state.By != nil {
+			what += " by " + chainhash.Hash(*state.By).String()
+		}
+		v.line("  - Held for %s (%s) from %s on.", what, state.Grade, second(state.At))
 	}
 	last := stated.States[len(stated.States)-1]
 	if last.Grade == "proven" && v.Block == nil {

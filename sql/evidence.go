@@ -266,13 +266,14 @@ func (g *gathering) reports(ctx context.Context) (err error) {
 
 func (g *gathering) states(ctx context.Context) (err error) {
 	g.e.Stated.States, err = gather(ctx, g, `
-		SELECT state, proof, height, block_hash, block_time, at
-		FROM btcwatch.tx_event
-		WHERE tx_id = $1
-		ORDER BY id`, func(row pgx.CollectableRow) (s chain.EvidenceState, err error) {
-		var block []byte
-		err = row.Scan(&s.State, &s.Grade, &s.Height, &block, &s.Time, &s.At)
-		s.Block = hashText(block)
+		SELECT e.state, e.proof, e.height, e.block_hash, e.block_time, r.by_txid, e.at
+		FROM btcwatch.tx_event e
+		LEFT JOIN btcwatch.replacement r ON r.tx_id = e.tx_id AND r.turn = e.turn AND e.state = 'replaced'
+		WHERE e.tx_id = $1
+		ORDER BY e.id`, func(row pgx.CollectableRow) (s chain.EvidenceState, err error) {
+		var block, by []byte
+		err = row.Scan(&s.State, &s.Grade, &s.Height, &block, &s.Time, &by, &s.At)
+		s.Block, s.By = hashText(block), hashText(by)
 		return s, err
 	})
 	return err

@@ -252,6 +252,29 @@ func TestEvidenceOfRaisedStart(t *testing.T) {
 	}
 }
 
+// TestEvidenceOfReplaced: by what it was, and that nothing is proven of it.
+func TestEvidenceOfReplaced(t *testing.T) {
+	b := newBench(t, telling())
+	c := chaintest.NewChain()
+	c.MineEmpty(5)
+	b.watch(pressed(address(1)))
+	b.begin(c, 5)
+	old := transaction(1, []wire.OutPoint{stranger(1)}, wire.NewTxOut(5_000, address(1).Script))
+	newer := transaction(2, []wire.OutPoint{stranger(1)}, wire.NewTxOut(4_000, address(1).Script))
+	b.report("alpha", seen(old))
+	c.Mine(newer)
+	b.follow(c)
+	v := b.prove(old)
+	states := v.Evidence.Stated.States
+	last := states[len(states)-1]
+	if v.Block != nil || last.State != "replaced" || last.By == nil || chainhash.Hash(*last.By) != newer.TxHash() {
+		t.Errorf("proves %+v, %+v", v.Block, states)
+	}
+	if v := b.prove(newer); v.Block == nil {
+		t.Error("the one that took its place is not proven")
+	}
+}
+
 func TestEvidenceOfNothing(t *testing.T) {
 	b := newBench(t, telling())
 	if _, err := b.store.Evidence(t.Context(), chainhash.Hash{1}); !errors.Is(err, sql.ErrNoTransaction) || !strings.Contains(err.Error(), "01") {
