@@ -129,7 +129,7 @@ type EvidenceState struct {
 	Grade  string     `json:"grade"`
 	Height *int32     `json:"block_height,omitempty"`
 	Block  *HashText  `json:"block_hash,omitempty"`
-	Time   *time.Time `json:"block_time,omitempty"`
+	Time   *time.Time `json:"block_time,omitempty"`  // as first told; the header has the one that counts
 	By     *HashText  `json:"replaced_by,omitempty"` // the transaction that took its place, where replaced
 	At     time.Time  `json:"at"`
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -249,6 +250,25 @@ func TestEvidenceOfRaisedStart(t *testing.T) {
 	}
 	if starts := v.Evidence.Stated.Starts; len(starts) != 2 || starts[1].Height != 4 || !starts[1].Proves {
 		t.Errorf("starts %+v", starts)
+	}
+}
+
+// TestEvidenceOfMisdated: an explorer that told a wrong time of the block first
+// is no obstacle.
+func TestEvidenceOfMisdated(t *testing.T) {
+	b := newBench(t, telling())
+	c := chaintest.NewChain()
+	c.MineEmpty(5)
+	b.watch(pressed(address(1)))
+	b.begin(c, 5)
+	in := transaction(1, []wire.OutPoint{stranger(1)}, wire.NewTxOut(5_000, address(1).Script))
+	block := c.Mine(in)
+	said := confirmed(in, c, 6)
+	said.Place.Time = said.Place.Time.Add(-42 * time.Minute)
+	b.report("alpha", said)
+	b.follow(c)
+	if v := b.prove(in); v.Block == nil || !v.Block.Time.Equal(block.Header.Timestamp) {
+		t.Errorf("proves %+v", v.Block)
 	}
 }
 
