@@ -19,6 +19,7 @@ const (
 	TransactionReorged   Type = "transaction.reorged"
 	TransactionReplaced  Type = "transaction.replaced"
 	TransactionDropped   Type = "transaction.dropped"
+	ChainReorged         Type = "chain.reorged" // deep; whether or not it touches a watched address
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	WatchBlind           Type = "watch.blind"
@@ -73,6 +74,7 @@ type Data struct {
 	Entity        string     `json:"entity,omitempty"`
 	Listings      []Listing  `json:"listings,omitempty"`
 	TxID          string     `json:"txid,omitempty"`
+	Revealed      bool       `json:"revealed,omitempty"` // the address is known only by the key or script that an input shows
 	Direction     Direction  `json:"direction,omitempty"`
 	AmountSat     *int64     `json:"amount_sat,omitempty"` // absolute net effect; absent when not known
 	FeeSat        *int64     `json:"fee_sat,omitempty"`

@@ -19,6 +19,7 @@ type Payment struct {
 	TxID          string
 	Direction     Direction
 	Spends        bool   // money of the address is spent in it, though more may come back
+	Revealed      bool   // only the key or script that an input shows points to the address
 	AmountSat     *int64 // absolute net effect on the address, change not counted
 	FeeSat        *int64
 	State         State
@@ -117,7 +118,7 @@ func (p Payment) data() Data {
 	parties, more := largest(p.Counterparties)
 	return Data{
 		Network: p.Network, Address: p.Address, Label: p.Label, Entity: p.Entity, Listings: p.Listings,
-		TxID: p.TxID, Direction: p.Direction, AmountSat: p.AmountSat, FeeSat: p.FeeSat,
+		TxID: p.TxID, Revealed: p.Revealed, Direction: p.Direction, AmountSat: p.AmountSat, FeeSat: p.FeeSat,
 		State: p.State, Proof: p.Proof, RestsOn: p.RestsOn,
 		BlockHeight: p.BlockHeight, BlockHash: p.BlockHash, Confirmations: p.confirmations(),
 		ReportedBy: p.ReportedBy, OccurredAt: moment(p.OccurredAt), ObservedAt: moment(p.ObservedAt),

@@ -111,8 +111,10 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		newest := script.listings[len(script.listings)-1]
 		p.Label, p.Entity = newest.Label, newest.Entity
 	}
-	amount := max(e.Net(), -e.Net())
-	p.AmountSat = &amount
+	if amount := max(e.Net(), -e.Net()); !e.Unknown() {
+		p.AmountSat = &amount
+	}
+	p.Revealed = e.Unknown()
 	if e.Stated() {
 		p.Proof = alerts.Reported
 	}
@@ -196,6 +198,8 @@ func direction(e chain.Effect) alerts.Direction {
 	switch {
 	case len(e.Debits) == 0:
 		return alerts.In
+	case e.Unknown():
+		return alerts.Out
 	case len(e.Credits) > 0 && e.Alone:
 		return alerts.Within
 	case e.Net() >= 0:

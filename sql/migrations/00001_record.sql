@@ -260,6 +260,18 @@ CREATE TABLE btcwatch.movement (
 );
 CREATE INDEX movement_tx ON btcwatch.movement (tx_id);
 
+-- The amount of a debit that was recorded without one, when it is learnt later:
+-- what a spend reveals of its key or script points to an address and tells no
+-- amount.
+CREATE TABLE btcwatch.debit_amount (
+    script_id bigint NOT NULL,
+    tx_id     bigint NOT NULL,
+    n         integer NOT NULL,
+    amount    bigint NOT NULL CHECK (amount BETWEEN 0 AND 2100000000000000),
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (script_id, tx_id, n)
+);
+
 -- Projection: the same for unconfirmed transactions.
 CREATE TABLE btcwatch.pending (
     script_id bigint NOT NULL,

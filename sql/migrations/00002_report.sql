@@ -35,6 +35,13 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 -- +goose StatementEnd
 
+-- Movements with the amounts that were learnt later.
+CREATE VIEW btcwatch.moved AS
+SELECT m.script_id, m.height, m.tx_id, m.direction, m.n, coalesce(m.amount, d.amount) AS amount, m.stated
+FROM btcwatch.movement m
+LEFT JOIN btcwatch.debit_amount d
+    ON m.amount IS NULL AND m.direction = 1 AND d.script_id = m.script_id AND d.tx_id = m.tx_id AND d.n = m.n;
+
 -- The listings in force: nothing supersedes them and they are not retired.
 CREATE VIEW btcwatch.listing_now AS
 SELECT l.*
@@ -106,14 +113,14 @@ JOIN LATERAL (
            coalesce(sum(x.amount) FILTER (WHERE x.direction = 1), 0)::bigint AS sent
     FROM (
         SELECT m.direction, m.amount, m.stated AND NOT btcwatch.held(m.tx_id, m.n, m.script_id, m.amount) AS stated
-        FROM btcwatch.movement m
+        FROM btcwatch.moved m
         WHERE m.script_id = u.script_id
           AND m.tx_id = u.tx_id
           AND m.height = CASE
                   WHEN n.state = 'confirmed' THEN n.height
                   -- what no longer stands shows what it was when it last did
                   WHEN n.state IN ('replaced', 'dropped') THEN (
-                      SELECT max(l.height) FROM btcwatch.movement l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
+                      SELECT max(l.height) FROM btcwatch.moved l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
               END
         UNION ALL
         SELECT q.direction, q.amount, q.stated AND NOT btcwatch.held(q.tx_id, q.n, q.script_id, q.amount)
@@ -137,7 +144,7 @@ SELECT s.address,
        n.height AS block_height,
        n.block_time,
        m.stated AND NOT btcwatch.held(m.tx_id, m.n, m.script_id, m.amount) AS stated
-FROM btcwatch.movement m
+FROM btcwatch.moved m
 JOIN btcwatch.tx_now n ON n.tx_id = m.tx_id AND n.state = 'confirmed' AND n.height = m.height
 JOIN btcwatch.tx t ON t.id = m.tx_id
 JOIN btcwatch.script s ON s.id = m.script_id
@@ -188,7 +195,7 @@ WITH net AS (
                coalesce(sum(x.amount) FILTER (WHERE x.direction = 0), 0)::bigint AS received,
                coalesce(sum(x.amount) FILTER (WHERE x.direction = 1), 0)::bigint AS sent
         FROM (
-            SELECT m.direction, m.amount FROM btcwatch.movement m
+            SELECT m.direction, m.amount FROM btcwatch.moved m
             WHERE m.script_id = u.script_id AND m.height = n.height AND m.tx_id = u.tx_id
             UNION ALL
             SELECT q.direction, q.amount FROM btcwatch.pending q
