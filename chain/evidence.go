@@ -87,6 +87,7 @@ type EvidenceAddress struct {
 	Address   string             `json:"address"`
 	Script    Hex                `json:"script"`
 	Movements []EvidenceMovement `json:"movements"`
+	Revealed  []int              `json:"revealed_inputs"` // that show a key or script of it: hints, where what they spend is not known
 	Listings  []EvidenceListing  `json:"listings"`
 }
 
@@ -234,7 +235,7 @@ func (e *Evidence) fill() {
 	s.Addresses = append([]EvidenceAddress{}, s.Addresses...)
 	for i := range s.Addresses {
 		a := &s.Addresses[i]
-		a.Movements, a.Listings = list(a.Movements), list(a.Listings)
+		a.Movements, a.Revealed, a.Listings = list(a.Movements), list(a.Revealed), list(a.Listings)
 	}
 }
 

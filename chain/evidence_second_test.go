@@ -50,6 +50,7 @@ type secondFile struct {
 		Addresses []struct {
 			Address, Script string
 			Movements       []secondMovement
+			Revealed        []int `json:"revealed_inputs"`
 		}
 		States []struct {
 			State, Grade string
@@ -181,15 +182,18 @@ func second(file []byte) (verdict string, err error) {
 	tx := secondTransaction(f.Proof.Transaction)
 	must(tx.id == f.TxID && tx.size != 64, "the transaction")
 	movements := secondMovements(&f, tx, must)
-	for i, a := range f.Stated.Addresses {
-		must(slices.IndexFunc(f.Stated.Addresses, func(b struct {
-			Address, Script string
-			Movements       []secondMovement
-		}) bool {
-			return a.Address == b.Address
-		}) == i, "an address twice")
+	known := map[string]bool{}
+	for _, a := range f.Stated.Addresses {
+		must(!known[a.Address], "an address twice")
+		known[a.Address] = true
 		must(secondAddress(a.Script) == a.Address, "the script of an address")
-		must(len(a.Movements) > 0 && reflect.DeepEqual(movements(a.Script), a.Movements), "movements")
+		must(len(a.Movements)+len(a.Revealed) > 0, "an address that is not concerned")
+		if moved := movements(a.Script); len(moved)+len(a.Movements) > 0 {
+			must(reflect.DeepEqual(moved, a.Movements), "movements")
+		}
+		for _, n := range a.Revealed {
+			must(n >= 0 && n < len(tx.spends) && !f.knows(tx, n), "a revealed input")
+		}
 	}
 	states := f.Stated.States
 	must(len(states) > 0, "no state")
@@ -264,6 +268,21 @@ func second(file []byte) (verdict string, err error) {
 	last := states[len(states)-1]
 	must(last.Block != nil && *last.Block == b.Hash && *last.Height == b.Height, "the last state")
 	return fmt.Sprintf("%s %d %s", b.Hash, len(hashes)-int(n), work), nil
+}
+
+// knows says whether the file has what an input spends.
+func (f *secondFile) knows(tx secondTx, input int) bool {
+	for _, s := range f.Stated.Spent {
+		if s.Input == input {
+			return true
+		}
+	}
+	for _, text := range f.Proof.Previous {
+		if secondTransaction(text).id == tx.spends[input] {
+			return true
+		}
+	}
+	return false
 }
 
 // secondMovements gives what the transaction does to a script.

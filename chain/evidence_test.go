@@ -316,6 +316,8 @@ func lyingIssuers(c caseOf) map[string]func(*chain.Evidence) {
 			a := pubkeyHash(3)
 			e.Stated.Addresses = append(e.Stated.Addresses, chain.EvidenceAddress{Address: a.Text, Script: a.Script})
 		},
+		"a hint where all is known":      func(e *chain.Evidence) { e.Stated.Addresses[0].Revealed = []int{0} },
+		"a hint of no input":             func(e *chain.Evidence) { e.Stated.Addresses[0].Revealed = []int{2} },
 		"an address with another script": func(e *chain.Evidence) { e.Stated.Addresses[0].Address = pubkeyHash(3).Text },
 		"an address twice":               func(e *chain.Evidence) { e.Stated.Addresses = append(e.Stated.Addresses, e.Stated.Addresses[0]) },
 		"what a known input spends":      func(e *chain.Evidence) { e.Stated.Spent[0].Input = 0 },

@@ -172,7 +172,14 @@ func (v *Verdict) addresses(spent []*spentOutput) error {
 		known[a.Address] = true
 		if movements := movementsOf(v.Tx, spent, a.Script); !slices.Equal(movements, a.Movements) {
 			return falsef("the transaction does to %s something else than is said", a.Address)
-		} else if len(movements) == 0 {
+		}
+		shown := revealedOf(v.Tx, spent, a.Script)
+		for i, n := range a.Revealed {
+			if !slices.Contains(shown, n) || i > 0 && n <= a.Revealed[i-1] {
+				return falsef("input %d shows nothing of %s, or what it spends is known", n, a.Address)
+			}
+		}
+		if len(a.Movements)+len(a.Revealed) == 0 {
 			return falsef("the transaction does nothing to %s", a.Address)
 		}
 	}
@@ -194,6 +201,18 @@ func movementsOf(tx *wire.MsgTx, spent []*spentOutput, script []byte) (all []Evi
 	return all
 }
 
+// revealedOf gives the inputs that show a key or script of an output script,
+// where it is not known what they spend.
+func revealedOf(tx *wire.MsgTx, spent []*spentOutput, script []byte) (all []int) {
+	shows := func(one []byte) bool { return bytes.Equal(one, script) }
+	for i, in := range tx.TxIn {
+		if spent[i] == nil && slices.ContainsFunc(Reveals(in), shows) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
 // Move fills in, for each address of the evidence, what the transaction does to
 // it by the bytes and the stated outputs that are there.
 func (e *Evidence) Move() error {
@@ -208,6 +227,7 @@ func (e *Evidence) Move() error {
 	}
 	for i, a := range e.Stated.Addresses {
 		e.Stated.Addresses[i].Movements = movementsOf(tx, spent, a.Script)
+		e.Stated.Addresses[i].Revealed = revealedOf(tx, spent, a.Script)
 	}
 	return nil
 }

@@ -151,6 +151,9 @@ func (v verdict) word() {
 				v.line("  - It takes %s BTC from %s (input %d), %s.", btc(m.Amount), a.Address, m.Index, by(statedBy(stated.Spent, m.Index)))
 			}
 		}
+		for _, n := range a.Revealed {
+			v.line("  - Input %d shows a key or script of %s, which hints that it spends from there; anybody can show another's. No amount is known.", n, a.Address)
+		}
 		for _, l := range a.Listings {
 			v.line("  - %s", listed(a.Address, l))
 		}

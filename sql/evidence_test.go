@@ -272,6 +272,40 @@ func TestEvidenceOfMisdated(t *testing.T) {
 	}
 }
 
+// TestEvidenceOfRevealed: a spend of money from before the watch shows the key,
+// which hints at the address and proves no debit.
+func TestEvidenceOfRevealed(t *testing.T) {
+	for _, kind := range []chain.Kind{chain.P2PKH, chain.P2WPKH, chain.P2SH, chain.P2WSH} {
+		b := newBench(t, telling())
+		c := chaintest.NewChain()
+		w := chaintest.NewWallet(c, "")
+		c.MineEmpty(105)
+		a := w.Address(kind, 3)
+		in, err := w.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 70_000})
+		b.must(err)
+		c.MineMempool()
+		b.watch(pressed(a))
+		b.begin(c, 106)
+		out, err := w.Send(t.Context(), chaintest.Payment{
+			Spend: []wire.OutPoint{{Hash: in.TxHash()}}, Outputs: []chaintest.Output{{Script: address(2).Script, Value: 60_000}},
+		})
+		b.must(err)
+		c.MineMempool()
+		b.follow(c)
+		v := b.prove(out)
+		rows := v.Evidence.Stated.Addresses
+		if v.Block == nil || len(rows) != 1 || rows[0].Address != a.Text || len(rows[0].Movements) != 0 || !slices.Equal(rows[0].Revealed, []int{0}) {
+			t.Errorf("%s: proves %+v, %+v", kind, v.Block, rows)
+		}
+		b.report("alpha", confirmed(in, c, 106)) // its past is read
+		v = b.prove(out)
+		rows = v.Evidence.Stated.Addresses
+		if len(rows[0].Revealed) != 0 || moves(v, a) != "[{out 0 70000 true}]" {
+			t.Errorf("%s: with its past it says %+v", kind, rows)
+		}
+	}
+}
+
 // TestEvidenceOfReplaced: by what it was, and that nothing is proven of it.
 func TestEvidenceOfReplaced(t *testing.T) {
 	b := newBench(t, telling())
