@@ -64,21 +64,16 @@ const mainnetFloor = 0x170240c3
 // the witness commitment where there is one or a witness asks for one. Scripts and signatures
 // are not validated. now bounds the header's time (two hours ahead).
 func VerifyBlock(raw []byte, want chainhash.Hash, tip Tip, params *chaincfg.Params, now time.Time) (*Block, error) {
-	var msg wire.MsgBlock
-	reader := bytes.NewReader(raw)
-	if err := msg.Deserialize(reader); err != nil {
-		return nil, fmt.Errorf("%w: cannot be parsed: %v", ErrFalseBlock, err)
+	block, err := parseBlock(raw)
+	if err != nil {
+		return nil, err
 	}
-	if reader.Len() != 0 {
-		return nil, fmt.Errorf("%w: %d bytes too many", ErrFalseBlock, reader.Len())
-	}
-	block := btcutil.NewBlock(&msg)
 	height := tip.Height + 1
 	block.SetHeight(height)
 	if *block.Hash() != want {
 		return nil, fmt.Errorf("%w: hash is %s, asked for %s", ErrFalseBlock, block.Hash(), want)
 	}
-	if err := checkHeader(&msg.Header, tip, height, params); err != nil {
+	if err := checkHeader(&block.MsgBlock().Header, tip, height, params); err != nil {
 		return nil, err
 	}
 	if err := checkContents(block, params, now); err != nil {
@@ -126,18 +121,18 @@ func harder(factor int64, base, target *big.Int) bool {
 func checkContents(block *btcutil.Block, params *chaincfg.Params, now time.Time) error {
 	height := block.Height()
 	if err := blockchain.CheckBlockSanity(block, params.PowLimit, clock{now}); err != nil {
-		return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
+		return fmt.Errorf("%w: %s: %v", ErrFalseBlock, named(height), err)
 	}
 	witness := false
 	for _, tx := range block.MsgBlock().Transactions {
 		if tx.SerializeSizeStripped() == 64 {
-			return fmt.Errorf("%w: block %d holds a transaction of 64 bytes, which could stand for a Merkle node", ErrFalseBlock, height)
+			return fmt.Errorf("%w: %s holds a transaction of 64 bytes, which could stand for a Merkle node", ErrFalseBlock, named(height))
 		}
 		witness = witness || tx.HasWitness()
 	}
 	if witness || height >= segwitHeight(params) {
 		if err := blockchain.ValidateWitnessCommitment(block); err != nil {
-			return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
+			return fmt.Errorf("%w: %s: %v", ErrFalseBlock, named(height), err)
 		}
 	}
 	if height < params.BIP0034Height || height == 0 {
@@ -145,7 +140,7 @@ func checkContents(block *btcutil.Block, params *chaincfg.Params, now time.Time)
 	}
 	coinbase := block.Transactions()[0]
 	if err := blockchain.CheckSerializedHeight(coinbase, height); err != nil {
-		return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
+		return fmt.Errorf("%w: %s: %v", ErrFalseBlock, named(height), err)
 	}
 	return nil
 }

@@ -197,6 +197,9 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		if err := c.place(ctx, id, facts); err != nil {
 			return err
 		}
+		if err := c.putBranches(ctx, id, block, facts); err != nil {
+			return err
+		}
 		return c.advance(ctx, c.position.Tip())
 	})
 	if err != nil {
