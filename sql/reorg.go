@@ -99,7 +99,8 @@ func (w *Writer) StepBack(ctx context.Context, height int32) error {
 	return nil
 }
 
-// coveredTip is the covered block at a height, or the start's parent below it.
+// coveredTip is the covered block at a height, or below them one of which the
+// header is known, or the start's parent.
 func (c *commit) coveredTip(ctx context.Context, height int32) (chainhash.Hash, uint32, error) {
 	var header []byte
 	err := c.tx.QueryRow(ctx, `
@@ -114,6 +115,9 @@ func (c *commit) coveredTip(ctx context.Context, height int32) (chainhash.Hash, 
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return chainhash.Hash{}, 0, err
+	}
+	if hash, bits, err := c.ancestorAt(ctx, height); err == nil || !errors.Is(err, pgx.ErrNoRows) {
+		return hash, bits, err
 	}
 	var parent []byte
 	err = c.tx.QueryRow(ctx, `
