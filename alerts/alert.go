@@ -17,6 +17,8 @@ const (
 	TransactionSeen      Type = "transaction.seen"
 	TransactionConfirmed Type = "transaction.confirmed"
 	TransactionReorged   Type = "transaction.reorged"
+	TransactionReplaced  Type = "transaction.replaced"
+	TransactionDropped   Type = "transaction.dropped"
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	WatchBlind           Type = "watch.blind"
@@ -71,6 +73,7 @@ type Data struct {
 	Entity        string     `json:"entity,omitempty"`
 	Listings      []Listing  `json:"listings,omitempty"`
 	TxID          string     `json:"txid,omitempty"`
+	Revealed      bool       `json:"revealed,omitempty"` // the address is known only by the key or script that an input shows
 	Direction     Direction  `json:"direction,omitempty"`
 	AmountSat     *int64     `json:"amount_sat,omitempty"` // absolute net effect; absent when not known
 	FeeSat        *int64     `json:"fee_sat,omitempty"`
@@ -84,7 +87,8 @@ type Data struct {
 	OccurredAt    *time.Time `json:"occurred_at,omitempty"` // block time, or first sight
 	ObservedAt    *time.Time `json:"observed_at,omitempty"`
 	Historic      bool       `json:"historic,omitempty"`
-	Corrects      string     `json:"corrects,omitempty"` // id of the alert that this one corrects
+	Corrects      string     `json:"corrects,omitempty"`    // id of the alert that this one corrects
+	ReplacedBy    string     `json:"replaced_by,omitempty"` // txid that spends the same money instead
 	Links         []string   `json:"links,omitempty"`
 	Summary       string     `json:"summary"`
 

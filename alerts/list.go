@@ -87,10 +87,16 @@ func (c ListChange) summary() string {
 	if origin := clean(c.Origin); origin != "" {
 		text += " (" + origin + ")"
 	}
-	if len(parts) == 0 {
-		return text + "."
+	if len(parts) > 0 {
+		text += ": " + list(parts)
 	}
-	return text + ": " + list(parts) + "."
+	if c.HistoricPayments > 0 {
+		text += "; " + count(int(c.HistoricPayments), "payment is", "payments are") + " recorded from before the watch"
+	}
+	if c.HistoryMissing > 0 {
+		text += "; the past of " + count(int(c.HistoryMissing), "address", "addresses") + " is not read in full yet"
+	}
+	return text + "."
 }
 
 func (c ListChange) lines() []string {

@@ -22,7 +22,7 @@ type Outage struct {
 func (o Outage) ExplorerFailing(key Key) Alert {
 	d := o.data()
 	d.Explorer = o.Name
-	d.Summary = fmt.Sprintf("The explorer %s has given no good answer since %s%s.", clean(o.Name), clock(o.Since, nil), o.because())
+	d.Summary = fmt.Sprintf("The explorer %s fails at something that it is asked for, and has since %s%s.", clean(o.Name), clock(o.Since, nil), o.because())
 	d.Next = "A message follows when it answers again. Run btcwatch check to see all explorers."
 	return o.alert(key, ExplorerFailing, Low, d)
 }
@@ -31,7 +31,7 @@ func (o Outage) ExplorerFailing(key Key) Alert {
 func (o Outage) ExplorerRecovered(key Key) Alert {
 	d := o.data()
 	d.Explorer = o.Name
-	d.Summary = fmt.Sprintf("The explorer %s answers again; it gave no good answer for %s.", clean(o.Name), o.length())
+	d.Summary = fmt.Sprintf("The explorer %s answers well again; it had failed for %s.", clean(o.Name), o.length())
 	return o.alert(key, ExplorerRecovered, Low, d)
 }
 

@@ -19,6 +19,7 @@ type Payment struct {
 	TxID          string
 	Direction     Direction
 	Spends        bool   // money of the address is spent in it, though more may come back
+	Revealed      bool   // only the key or script that an input shows points to the address
 	AmountSat     *int64 // absolute net effect on the address, change not counted
 	FeeSat        *int64
 	State         State
@@ -38,6 +39,12 @@ type Payment struct {
 	// Corrected is the severity of the alert that a correction corrects, which
 	// the correction takes over. Nil: decided from the payment.
 	Corrected *Severity
+
+	// Corrects is the alert that this one takes back or amends, if any.
+	Corrects *ID
+	// Root is the txid with which the payment's thread began, where the payment
+	// came to replace an earlier one. Empty: its own.
+	Root string
 
 	Counterparties  []Counterparty // in any order, all of them; the body shows ten
 	BalanceSat      *int64         // of the address, confirmed, after this
@@ -74,9 +81,9 @@ func (p Payment) Confirmed(key Key, depth int32, told bool) (Alert, bool) {
 // left the chain. The payment carries that block, and the state it is in now.
 // It is false where nothing is to be told.
 func (p Payment) Reorged(key Key, corrects ID) (Alert, bool) {
+	p.Corrects = &corrects
 	d := p.data()
 	d.Confirmations = nil
-	d.Corrects = corrects.String()
 	d.Summary = summarizeReorg(d)
 	d.Next = "A message follows when it is confirmed again."
 	return p.alert(key, TransactionReorged, d, strconv.Itoa(p.Turn))
@@ -101,7 +108,7 @@ func (p Payment) alert(key Key, typ Type, d Data, occasion ...string) (Alert, bo
 		Severity: worst,
 		About:    "payment",
 		Quiet:    worst == Info,
-		Thread:   key.thread(p.Network, subject),
+		Thread:   key.thread(p.Network, p.Address+" "+cmp.Or(p.Root, p.TxID)),
 		At:       p.ObservedAt,
 	}, d), true
 }
@@ -111,11 +118,11 @@ func (p Payment) data() Data {
 	parties, more := largest(p.Counterparties)
 	return Data{
 		Network: p.Network, Address: p.Address, Label: p.Label, Entity: p.Entity, Listings: p.Listings,
-		TxID: p.TxID, Direction: p.Direction, AmountSat: p.AmountSat, FeeSat: p.FeeSat,
+		TxID: p.TxID, Revealed: p.Revealed, Direction: p.Direction, AmountSat: p.AmountSat, FeeSat: p.FeeSat,
 		State: p.State, Proof: p.Proof, RestsOn: p.RestsOn,
 		BlockHeight: p.BlockHeight, BlockHash: p.BlockHash, Confirmations: p.confirmations(),
 		ReportedBy: p.ReportedBy, OccurredAt: moment(p.OccurredAt), ObservedAt: moment(p.ObservedAt),
-		Historic: p.Historic, Links: p.Links,
+		Historic: p.Historic, Corrects: p.corrects(), Links: p.Links,
 		BalanceSat: p.BalanceSat, FirstActivityAt: momentOf(p.FirstActivityAt),
 		Counterparties: parties, MoreParties: more,
 	}
@@ -126,6 +133,13 @@ func (p Payment) confirmations() *int32 {
 		return nil
 	}
 	return &p.Confirmations
+}
+
+func (p Payment) corrects() string {
+	if p.Corrects == nil {
+		return ""
+	}
+	return p.Corrects.String()
 }
 
 // largest picks the counterparties to show: those on a list first, so that

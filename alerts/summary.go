@@ -46,10 +46,12 @@ func deed(d Data) string {
 	if d.AmountSat != nil {
 		amount = btc(*d.AmountSat)
 	}
-	switch d.Direction {
-	case Out:
+	switch {
+	case d.Revealed:
+		return "seems to spend from " + named(d) + ", whose key or script one of its inputs shows; the amount is not known"
+	case d.Direction == Out:
 		return "takes " + amount + " out of " + named(d)
-	case Within:
+	case d.Direction == Within:
 		return "moves money of " + named(d) + " back to the same address, less the fee"
 	}
 	return "pays " + amount + " to " + named(d)

@@ -110,11 +110,15 @@ func TestBlockIDs(t *testing.T) {
 	}
 }
 
-func TestRealBlockWithEveryByteChanged(t *testing.T) {
+// Every byte of the header, and one in five of the rest.
+func TestRealBlockWithBytesChanged(t *testing.T) {
 	raw := recorded.Read(t, "recorded", "raw", "block169482.dat")
 	h := headerOf(t, raw)
 	tip := chain.Tip{Height: 169481, Hash: h.PrevBlock}
 	for i := range raw {
+		if i > 85 && i%5 > 0 {
+			continue
+		}
 		refuse(t, changed(raw, i, 1<<(i%8)), h.BlockHash(), tip, mainnet(), someTime(), chain.ErrFalseBlock, fmt.Sprintf("byte %d", i))
 		if t.Failed() {
 			return

@@ -18,6 +18,7 @@ type Held struct {
 type Watched struct {
 	scripts map[string]int64
 	held    map[wire.OutPoint]Held
+	reveals bool
 }
 
 // NewWatched makes an empty set.
@@ -31,6 +32,10 @@ func (w *Watched) Watch(script []byte, number int64) { w.scripts[string(script)]
 // Hold adds an output that belongs to a watched script.
 func (w *Watched) Hold(out wire.OutPoint, held Held) { w.held[out] = held }
 
+// Reveal lets inputs count by the key or script that they show, too. It is
+// needed while not all outputs that belong to the scripts are known.
+func (w *Watched) Reveal() { w.reveals = true }
+
 // Scripts is how many scripts are watched.
 func (w *Watched) Scripts() int { return len(w.scripts) }
 
@@ -42,9 +47,10 @@ func (w *Watched) Number(script []byte) (int64, bool) {
 
 // Movement is one credit or debit of a watched script.
 type Movement struct {
-	Index  int   // of the output (credit) or input (debit)
-	Amount int64 // satoshis
-	Stated bool  // a debit that rests on an explorer's word for the output it spends
+	Index   int   // of the output (credit) or input (debit)
+	Amount  int64 // satoshis
+	Stated  bool  // a debit that rests on an explorer's word for the output it spends
+	Unknown bool  // a debit that only the key or script it reveals points to: no amount is known
 }
 
 // Effect is what one transaction does to one watched script.
@@ -64,10 +70,20 @@ func (e Effect) Sent() int64 { return sum(e.Debits) }
 // Net is what the script gains, in satoshis; negative for a loss.
 func (e Effect) Net() int64 { return e.Received() - e.Sent() }
 
-// Stated says whether any of it rests on an explorer's word alone.
+// Unknown says whether the amount of any of it is not known.
+func (e Effect) Unknown() bool {
+	for _, d := range e.Debits {
+		if d.Unknown {
+			return true
+		}
+	}
+	return false
+}
+
+// Stated says whether any of it rests on an explorer's word alone, or on a hint.
 func (e Effect) Stated() bool {
 	for _, d := range e.Debits {
-		if d.Stated {
+		if d.Stated || d.Unknown {
 			return true
 		}
 	}
@@ -95,6 +111,9 @@ func (w *Watched) Effects(tx *Transaction) []Effect {
 				e := found.of(n)
 				e.Debits = append(e.Debits, Movement{Index: i, Amount: tx.Spent[i].Value, Stated: true})
 			}
+		} else if n, ok := w.revealed(in); ok {
+			e := found.of(n)
+			e.Debits = append(e.Debits, Movement{Index: i, Unknown: true})
 		}
 	}
 	for i, out := range tx.Msg.TxOut {
@@ -107,6 +126,19 @@ func (w *Watched) Effects(tx *Transaction) []Effect {
 		found[i].Alone = w.alone(tx.Msg, found[i].Script)
 	}
 	return found
+}
+
+// revealed gives the watched script that an input shows the key or script of.
+func (w *Watched) revealed(in *wire.TxIn) (int64, bool) {
+	if !w.reveals {
+		return 0, false
+	}
+	for _, script := range Reveals(in) {
+		if n, ok := w.scripts[string(script)]; ok {
+			return n, true
+		}
+	}
+	return 0, false
 }
 
 func (w *Watched) alone(msg *wire.MsgTx, script int64) bool {
@@ -164,6 +196,9 @@ func (w *Watched) HoldOutputs(tx *Transaction) {
 func (w *Watched) touches(msg *wire.MsgTx) bool {
 	for _, in := range msg.TxIn {
 		if _, ok := w.held[in.PreviousOutPoint]; ok {
+			return true
+		}
+		if _, ok := w.revealed(in); ok {
 			return true
 		}
 	}

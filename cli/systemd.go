@@ -23,6 +23,8 @@ type systemd struct {
 
 func newSystemd(getenv func(string) string) *systemd {
 	m := &systemd{}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if getenv("NOTIFY_SOCKET") != "" {
 		m.timer = time.AfterFunc(0, m.askForTime)
 	}

@@ -29,6 +29,8 @@ type asker struct {
 	beat      func()
 	now       func() time.Time
 	log       *slog.Logger
+
+	turn int // of the round, for who is asked first
 }
 
 // errDatabase marks failures to record, which no other explorer can mend.
@@ -40,7 +42,15 @@ type question func(ctx context.Context, e *explorer.Explorer, q *sql.Question) e
 // mempoolRound asks about every address whether anything has changed, and if
 // so what.
 func (a *asker) mempoolRound(ctx context.Context) error {
-	return a.round(ctx, func(q *sql.Question) bool { return q.Joined != nil }, a.news)
+	any := false
+	err := a.round(ctx, func(q *sql.Question) bool {
+		any = any || q.Joined != nil
+		return q.Joined != nil
+	}, a.news)
+	if err == nil {
+		a.health.nothingToAsk(forMempool, !any)
+	}
+	return err
 }
 
 // historyRound reads every history again in full, whatever the counters say.
@@ -77,11 +87,17 @@ func (a *asker) round(ctx context.Context, choose func(*sql.Question) bool, ask 
 
 func (a *asker) share(ctx context.Context, list *agenda, ask question) error {
 	count := len(list.open)
-	group, ctx := errgroup.WithContext(ctx)
+	var asked []*explorer.Explorer
 	for _, e := range a.explorers {
 		if e.Addresses != nil {
-			group.Go(func() error { return a.work(ctx, e, list, ask) })
+			asked = append(asked, e)
 		}
+	}
+	list.deal(asked, a.turn)
+	a.turn++
+	group, ctx := errgroup.WithContext(ctx)
+	for _, e := range asked {
+		group.Go(guarded(func() error { return a.work(ctx, e, list, ask) }))
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -150,11 +166,15 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 		return a.mempool(ctx, e, q) // its history is another job's
 	}
 	before := q.Asked[e.Name]
-	if counters.Signal == before.Signal && !before.Failed {
-		return nil
+	same := counters.Signal == before.Signal && !before.Failed
+	if !same || q.Pending {
+		// A replacement that pays the same leaves the counters as they were.
+		if err := a.mempool(ctx, e, q); err != nil {
+			return err
+		}
 	}
-	if err := a.mempool(ctx, e, q); err != nil {
-		return err
+	if same {
+		return nil
 	}
 	held, err := a.newest(ctx, e, q, counters)
 	if err != nil || held > 0 {
@@ -257,11 +277,11 @@ func (a *asker) wholeHistory(ctx context.Context, e *explorer.Explorer, q *sql.Q
 func (a *asker) readHistory(ctx context.Context, e *explorer.Explorer, q *sql.Question, total int64) (read int64, held int, err error) {
 	batches := make(chan []*chain.Transaction)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
+	group.Go(guarded(func() error {
 		defer close(batches)
 		return a.fetchHistory(ctx, e, q, batches)
-	})
-	group.Go(func() error {
+	}))
+	group.Go(guarded(func() error {
 		progress := progress{log: a.log, now: a.now, last: a.now(), total: total, explorer: e.Name, address: q.Address.Text}
 		for txs := range batches {
 			_, kept, err := a.record(ctx, e, txs)
@@ -272,7 +292,7 @@ func (a *asker) readHistory(ctx context.Context, e *explorer.Explorer, q *sql.Qu
 			progress.read(len(txs))
 		}
 		return nil
-	})
+	}))
 	err = group.Wait()
 	return read, held, err
 }
@@ -356,10 +376,11 @@ type agenda struct {
 	back *sync.Cond // an address came back, or was answered
 	open []*item
 	lent int
+	own  map[string]*item // by explorer: what it is asked first
 }
 
 func newAgenda() *agenda {
-	l := &agenda{}
+	l := &agenda{own: map[string]*item{}}
 	l.back = sync.NewCond(&l.mu)
 	return l
 }
@@ -371,11 +392,31 @@ type item struct {
 	err   error
 }
 
+// deal gives each explorer an address to begin with, in turns where there are
+// fewer addresses than explorers: whoever is quickest must not answer alone for
+// ever.
+func (l *agenda) deal(explorers []*explorer.Explorer, turn int) {
+	for n := range explorers {
+		if len(l.open) == 0 {
+			return
+		}
+		name := explorers[(turn+n)%len(explorers)].Name
+		i := l.open[0]
+		l.open, l.own[name] = l.open[1:], i
+		i.tried[name] = true
+		l.lent++
+	}
+}
+
 // take gives the next address that an explorer was not asked about yet; nil
 // when none is left for it and none can come back.
 func (l *agenda) take(explorer string) *item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if i := l.own[explorer]; i != nil {
+		delete(l.own, explorer)
+		return i
+	}
 	for {
 		for n, i := range l.open {
 			if !i.tried[explorer] {

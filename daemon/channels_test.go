@@ -55,7 +55,7 @@ func TestChannelsFail(t *testing.T) {
 	gone.Set("/hook", chaintest.Fault{Status: http.StatusGone})
 	must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 40_000}))
 	again := w.awaitDelivered(alerts.ChannelFailing, 2)[1].Data
-	if again.ID == failing.ID || strings.Contains(again.Reason, "hook") {
+	if again.ID == failing.ID || strings.Contains(again.Reason, "/hook") {
 		t.Errorf("channel.failing says %+v", again)
 	}
 }

@@ -55,6 +55,7 @@ type Start struct {
 type AlertSettings struct {
 	Confirmations []int32 // depths, ascending; the first is told, the rest go to the report
 	Burst         int
+	DroppedAfter  time.Duration // an unconfirmed payment that no explorer knows for so long is told as dropped
 }
 
 // HealthSettings is the [health] table.

@@ -189,6 +189,7 @@ func (l *loader) alerts(s *section) {
 		s.fault("burst", "%d is out of bounds; use 1 to 10000", burst)
 	}
 	l.config.Alerts.Burst = int(burst)
+	l.config.Alerts.DroppedAfter = s.duration("dropped_after", 3*time.Hour, time.Second, 30*24*time.Hour)
 }
 
 // maxConfirmations is the depth at which a block's coinbase may be spent;

@@ -72,7 +72,7 @@ func (d *deliverer) wait(ctx context.Context) {
 // one. One at a time: the order is kept, and nothing is claimed that would wait
 // for others while its lease runs out.
 func (d *deliverer) deliverDue(ctx context.Context) (bool, error) {
-	claimed, err := d.store.ClaimDeliveries(ctx, d.name, 1, lease)
+	claimed, err := d.store.ClaimDeliveries(ctx, d.name, 1, lease, d.epoch())
 	if err != nil || len(claimed) == 0 {
 		return false, err
 	}
@@ -83,6 +83,16 @@ func (d *deliverer) deliverDue(ctx context.Context) (bool, error) {
 		return true, d.store.DeliveryFailed(finishing, claimed[0], "interrupted by a stop of btcwatch", 0)
 	}
 	return true, d.finish(finishing, claimed[0], failed)
+}
+
+// epoch marks the claims of a leader, so that its successor need not wait for
+// their leases to end.
+func (d *deliverer) epoch() *int64 {
+	if d.writer == nil {
+		return nil
+	}
+	epoch := d.writer.Epoch()
+	return &epoch
 }
 
 func (d *deliverer) try(ctx context.Context, delivery sql.Delivery) (err error) {

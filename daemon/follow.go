@@ -130,12 +130,13 @@ func anyTip(seen []shown, height int32) bool {
 // truth; or steps back where the chain was reorganised.
 func (f *follower) next(ctx context.Context, seen []shown, position sql.Position) error {
 	var failures []error
+	failed := ""
 	for _, e := range seen {
 		if e.tip <= position.Height {
 			continue
 		}
-		if len(failures) > 0 {
-			f.health.failedOver(e.Name)
+		if failed != "" {
+			f.health.failedOver(failed)
 		}
 		block, err := f.fetch(ctx, e.Explorer, position.Tip())
 		if errors.Is(err, chain.ErrUnlinked) {
@@ -150,7 +151,7 @@ func (f *follower) next(ctx context.Context, seen []shown, position sql.Position
 		if err == nil {
 			return f.record(ctx, e.Explorer, block)
 		}
-		failures = append(failures, err)
+		failures, failed = append(failures, err), e.Name
 	}
 	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
 }

@@ -37,6 +37,7 @@ type health struct {
 	behind  time.Time             // since when the covered chain lags what explorers show; zero: it does not
 	why     string                // the last reason why no block could be taken
 	outages map[string]bool       // kind and name of what is out, as recorded
+	idle    map[string]bool       // kinds for which there is nothing to ask
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
@@ -62,20 +63,63 @@ type condition struct {
 func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, now func() time.Time, log *slog.Logger) *health {
 	return &health{
 		settings: settings, writer: writer, store: store, now: now, log: log,
-		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{},
+		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{}, idle: map[string]bool{},
 	}
 }
 
-// load reads which outages are open from an earlier life.
-func (h *health) load(ctx context.Context) error {
+// load reads which outages are open from an earlier life, and closes those of
+// explorers that are not configured any more.
+func (h *health) load(ctx context.Context, configured []explorer.Settings) error {
 	open, err := h.store.OpenOutages(ctx)
 	if err != nil {
 		return err
 	}
+	names := map[string]bool{}
+	for _, e := range configured {
+		names[e.Name] = true
+	}
+	for _, o := range open {
+		if o.Kind == "explorer" && !names[o.Name] {
+			if err := h.writer.ForgetOutage(ctx, o.Kind, o.Name); err != nil {
+				return err
+			}
+			continue
+		}
+		h.mu.Lock()
+		h.outages[o.Kind+" "+o.Name] = true
+		h.mu.Unlock()
+	}
+	return nil
+}
+
+// nothingToAsk takes down whether there is anything of a kind to ask for. While
+// there is not, nobody can be blind for it.
+func (h *health) nothingToAsk(kind string, nothing bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, o := range open {
-		h.outages[o.Kind+" "+o.Name] = true
+	h.idle[kind] = nothing
+	if nothing {
+		delete(h.kinds, kind)
+	}
+}
+
+// forgetIdle closes the outages of what there is nothing to ask for.
+func (h *health) forgetIdle(ctx context.Context) error {
+	h.mu.Lock()
+	var over []string
+	for kind, nothing := range h.idle {
+		if nothing && h.outages[kind+" "] {
+			over = append(over, kind)
+		}
+	}
+	h.mu.Unlock()
+	for _, kind := range over {
+		if err := h.writer.ForgetOutage(ctx, kind, ""); err != nil {
+			return err
+		}
+		h.mu.Lock()
+		delete(h.outages, kind+" ")
+		h.mu.Unlock()
 	}
 	return nil
 }
@@ -116,7 +160,11 @@ func ofKind(all map[string]*condition, key string) *condition {
 }
 
 func (s *sight) note(askedFor string, now time.Time, err error) {
-	ofKind(s.uses, askedFor).note(now, err)
+	c := ofKind(s.uses, askedFor)
+	if c.old(askedFor, now) {
+		*c = condition{good: c.good} // two failures far apart are no stretch of failing
+	}
+	c.note(now, err)
 	if err == nil {
 		s.good = now
 		return
@@ -138,6 +186,16 @@ func (c *condition) note(now time.Time, err error) {
 
 // ailing says that the last answer was bad.
 func (c *condition) ailing() bool { return !c.first.IsZero() }
+
+// memory is how long a bad answer counts where nobody may ask again: a block is
+// taken from the first explorer that has it, so others may not be asked for days.
+const memory = time.Hour
+
+// old says that a bad answer no longer tells how an explorer does.
+func (c *condition) old(askedFor string, now time.Time) bool {
+	regular := askedFor == forTip || askedFor == forMempool
+	return !regular && c.ailing() && now.Sub(c.bad) > memory
+}
 
 // since is the last time that it worked; the first time that it did not where
 // it never worked.
@@ -210,7 +268,7 @@ func (h *health) judge(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return h.forgetIdle(ctx)
 }
 
 func (h *health) carryOut(ctx context.Context, v verdict) error {
@@ -247,10 +305,10 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 		best = max(best, e.tip)
 	}
 	for name, e := range h.each {
-		if v, decided := e.verdict(name, h.settings.FailingAfter); decided {
+		if v, decided := e.verdict(name, now, h.settings.FailingAfter); decided {
 			verdicts = append(verdicts, v)
 		}
-		states = append(states, e.state(name, best))
+		states = append(states, e.state(name, now, best))
 		e.failed = 0
 	}
 	for kind, c := range h.kinds {
@@ -270,23 +328,24 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 }
 
 // verdict says whether all explorers together give no good answer of a kind.
-// While the last answer is bad, but not for long enough to begin an outage,
-// nothing is decided; one that is open from before goes on.
+// While answers are bad, but not for long enough to begin an outage, nothing is
+// decided; one that is open from before goes on. A good answer ends it, though a
+// bad one of another explorer may have come since.
 func (c *condition) verdict(kind string, now time.Time, after time.Duration) (v verdict, decided bool) {
 	v = verdict{kind: kind, since: c.since()}
 	if !c.ailing() {
 		return v, true
 	}
 	v.out, v.reason = now.Sub(c.first) >= after, words(c.err)
-	return v, v.out
+	return v, v.out || now.Sub(c.good) < after
 }
 
 // verdict says whether an explorer fails at anything that it is asked for. A
 // sort of question that was not asked again is no proof of it.
-func (s *sight) verdict(name string, after time.Duration) (v verdict, decided bool) {
+func (s *sight) verdict(name string, now time.Time, after time.Duration) (v verdict, decided bool) {
 	v, decided = verdict{kind: "explorer", name: name}, true
-	for _, c := range s.uses {
-		if !c.ailing() {
+	for askedFor, c := range s.uses {
+		if !c.ailing() || c.old(askedFor, now) {
 			continue
 		}
 		decided = false
@@ -297,8 +356,8 @@ func (s *sight) verdict(name string, after time.Duration) (v verdict, decided bo
 	return v, decided
 }
 
-func (s *sight) state(name string, best int32) sql.ExplorerState {
-	state := sql.ExplorerState{Name: name, State: s.word(best), Failovers: s.failed}
+func (s *sight) state(name string, now time.Time, best int32) sql.ExplorerState {
+	state := sql.ExplorerState{Name: name, State: s.word(now, best), Failovers: s.failed}
 	if s.tip > 0 {
 		tip := s.tip
 		state.TipHeight = &tip
@@ -314,17 +373,17 @@ func (s *sight) state(name string, best int32) sql.ExplorerState {
 	return state
 }
 
-// word is the worst that can be said of an explorer. Who lied stays a liar
-// until the next good answer to the same sort of question; a single block that
-// could not be had says nothing yet.
-func (s *sight) word(best int32) string {
+// word is the worst that can be said of an explorer. Who lied is a liar until the
+// next good answer to the same sort of question; a single block that could not
+// be had says nothing yet.
+func (s *sight) word(now time.Time, best int32) string {
 	word := "ok"
 	if s.tip > 0 && s.tip < best-1 {
 		word = "lagging"
 	}
 	for askedFor, c := range s.uses {
 		switch {
-		case !c.ailing():
+		case !c.ailing() || c.old(askedFor, now):
 		case errors.Is(c.err, explorer.ErrLying):
 			return "lying"
 		case errors.Is(c.err, explorer.ErrRateLimited):

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,11 +28,11 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	w.Notify("READY=1\nSTATUS=watching")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { jobs.run(ctx); return ctx.Err() })
-	group.Go(func() error { return l.holdLead(ctx, lead) })
-	group.Go(func() error { return l.every(ctx, "fill", fillPause, l.fill) })
-	group.Go(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) })
+	group.Go(guarded(func() error { return l.holdLead(ctx, lead) }))
+	group.Go(guarded(func() error { return l.every(ctx, "fill", fillPause, l.fill) }))
+	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
 	for _, d := range w.deliverers(writer) {
-		group.Go(func() error { return d.run(ctx) })
+		group.Go(guarded(func() error { return d.run(ctx) }))
 	}
 	return group.Wait()
 }
@@ -55,6 +56,9 @@ const (
 
 // prepare brings the database in line with the configuration.
 func (l *leader) prepare(ctx context.Context) error {
+	if err := l.writer.FreeClaims(ctx); err != nil {
+		return err
+	}
 	if err := l.store.SetExplorers(ctx, l.config.Explorers); err != nil {
 		return err
 	}
@@ -65,7 +69,7 @@ func (l *leader) prepare(ctx context.Context) error {
 	if changed.Import != 0 {
 		l.Log.Info("watch list changed", "added", len(changed.Added), "changed", len(changed.Changed), "retired", len(changed.Retired))
 	}
-	return l.health.load(ctx)
+	return l.health.load(ctx, l.config.Explorers)
 }
 
 func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
@@ -77,7 +81,7 @@ func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
 		do         func(context.Context) error
 	}{
 		{"blocks", s.Blocks, follow.round},
-		{"mempool", s.Mempool, l.asker("mempool").mempoolRound},
+		{"mempool", s.Mempool, l.mempool()},
 		{"history", s.History, l.asker("history").historyRound},
 		{"report", s.Report, l.report},
 	} {
@@ -92,6 +96,14 @@ func (l *leader) follower() *follower {
 	return &follower{
 		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, start: l.config.Start,
 		health: l.health, beat: func() { l.pulse.beat("blocks") }, now: l.Now, log: l.Log, began: l.Now(),
+	}
+}
+
+// mempool asks what is new at each address, and after what was unconfirmed.
+func (l *leader) mempool() func(context.Context) error {
+	a := l.asker("mempool")
+	return func(ctx context.Context) error {
+		return errors.Join(a.mempoolRound(ctx), a.missingRound(ctx, l.config.Alerts.DroppedAfter))
 	}
 }
 
@@ -158,7 +170,7 @@ func (l *leader) failed(ctx context.Context, job string, err error) {
 func (l *leader) every(ctx context.Context, name string, pause time.Duration, work func(context.Context) error) error {
 	for ctx.Err() == nil {
 		l.pulse.begin(name)
-		err := work(ctx)
+		err := guarded(func() error { return work(ctx) })()
 		l.pulse.end(name, l.Now().Add(pause))
 		if err != nil {
 			l.failed(ctx, name, err)
@@ -251,7 +263,7 @@ func (w *watch) standBy(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group errgroup.Group
 	for _, d := range w.deliverers(nil) {
-		group.Go(func() error { return d.run(ctx) })
+		group.Go(guarded(func() error { return d.run(ctx) }))
 	}
 	return func() {
 		cancel()

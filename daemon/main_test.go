@@ -3,12 +3,14 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +30,10 @@ const childVariable = "BTCWATCH_TEST_DAEMON"
 func TestMain(m *testing.M) {
 	if order := os.Getenv(childVariable); order != "" {
 		os.Exit(runChild(order))
+	}
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
+		_ = flag.Set("test.parallel", "14") // these tests wait for clocks more than they work
 	}
 	goleak.VerifyTestMain(sqltest.Stopping(m))
 }
@@ -87,7 +93,7 @@ func testConfig(database string) *Config {
 		DatabaseURL: database,
 		Schedule:    Schedule{Blocks: "@every 1s", Mempool: "@every 1s"},
 		Start:       Start{Tip: true},
-		Alerts:      AlertSettings{Confirmations: []int32{1, 6}, Burst: 20},
+		Alerts:      AlertSettings{Confirmations: []int32{1, 6}, Burst: 20, DroppedAfter: time.Hour},
 		Health:      HealthSettings{FailingAfter: time.Minute, BlindAfter: time.Minute},
 	}
 }

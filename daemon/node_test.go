@@ -47,6 +47,7 @@ func (n *onNode) seen(tx *wire.MsgTx, a chain.Address) alerts.Data {
 	return n.word(alerts.TransactionSeen, tx, a)
 }
 
+// word waits for what the file channel is told of a transaction at an address.
 func (w *world) word(typ alerts.Type, tx *wire.MsgTx, a chain.Address) alerts.Data {
 	w.t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
@@ -119,9 +120,8 @@ func TestRealNode(t *testing.T) {
 		chained = append(chained, must(n.wallet.Send(ctx, chaintest.Payment{
 			Spend: outpoints(last, a.Script), Outputs: []chaintest.Output{{Script: other.Script, Value: 5_000}}, Fee: 1_000, Change: a.Script})))
 	}
-	for i, tx := range chained[1:] {
+	for _, tx := range chained[1:] {
 		check("unconfirmed chain of spends", n.seen(tx, a), alerts.Out, 6_000)
-		_ = i
 	}
 	n.stop()
 	must(n.node.Generate(ctx, 3)) // while nobody watches

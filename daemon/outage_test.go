@@ -227,11 +227,7 @@ func TestEmptyMempoolLosesNothing(t *testing.T) {
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	w.word(alerts.TransactionSeen, paid, a)
 	ledger.DropMempool(paid.TxHash())
-	for _, s := range w.servers {
-		if err := s.Faults.Await(t.Context(), "/address/*", s.Faults.Count("/address/*")+2); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.awaitAsked(3)
 	w.expect("unconfirmed 30000", `SELECT concat_ws(' ', t.state, b.unconfirmed_sat) FROM report.transactions t JOIN report.balances b USING (address)`)
 	ledger.MineEmpty(1)
 	w.caughtUp(ledger)
@@ -240,4 +236,21 @@ func TestEmptyMempoolLosesNothing(t *testing.T) {
 	w.word(alerts.TransactionConfirmed, paid, a)
 	w.compare(replay(t, ledger, 109, a))
 	w.checkDelivered()
+}
+
+// awaitAsked waits until explorers were asked about addresses some more times.
+func (w *world) awaitAsked(times int) {
+	w.t.Helper()
+	count := func() (n int) {
+		for _, s := range w.servers {
+			n += s.Faults.Count("/address/*")
+		}
+		return n
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for want := count() + times; count() < want; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("nobody is asked about addresses\n%s", w.log)
+		}
+	}
 }

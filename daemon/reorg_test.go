@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/btcsuite/btcd/wire/v2"
@@ -129,5 +130,36 @@ func TestCoinbaseReorganised(t *testing.T) {
 	w.caughtUp(ledger)
 	w.compare(replay(t, ledger, 109, a))
 	w.awaitDelivered(alerts.TransactionConfirmed, 2)
+	w.checkDelivered()
+}
+
+// TestLaggingExplorer: an explorer that stays on the branch that was left says
+// that the payment is confirmed there. The blocks know better.
+func TestLaggingExplorer(t *testing.T) {
+	t.Parallel()
+	ledger, wallet := newLedger()
+	w := newWorld(t, ledger)
+	w.config.Schedule.History = "@every 1s"
+	a := wallet.Address(chain.P2WPKH, 1)
+	w.watch(a, "label")
+	w.began(ledger)
+	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
+	ledger.MineMempool()
+	w.word(alerts.TransactionConfirmed, paid, a)
+	w.servers[0].Freeze()
+	ledger.Reorg(1)
+	w.word(alerts.TransactionReorged, paid, a)
+	w.servers[1].Faults.Set("/address/**", chaintest.Fault{Status: http.StatusBadGateway})
+	read := w.servers[0].Faults
+	if err := read.Await(t.Context(), "/address/*/txs/chain", read.Count("/address/*/txs/chain")+3); err != nil {
+		t.Fatal(err)
+	}
+	w.caughtUp(ledger)
+	w.compare(replay(t, ledger, 109, a))
+	ledger.MineMempool()
+	w.caughtUp(ledger)
+	w.awaitDelivered(alerts.TransactionConfirmed, 2)
+	w.compare(replay(t, ledger, 109, a))
+	w.expect("2", `SELECT count(*) FROM report.alerts WHERE type = 'transaction.confirmed'`)
 	w.checkDelivered()
 }

@@ -128,6 +128,9 @@ func (d *daemon) serve(ctx context.Context, config *Config) (*Config, error) {
 		case <-ctx.Done():
 			return nil, nil
 		case <-done:
+			if ctx.Err() != nil {
+				return nil, nil // it ended with the context
+			}
 			return nil, errors.New("the watch ended by itself")
 		case <-d.Reload:
 		}

@@ -119,7 +119,7 @@ func mustAdd(t *testing.T, s *scheduler, name, expr string, last time.Time, do f
 }
 
 func TestScheduleRunsAndDoesNotOverlap(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	s := newSchedule(time.UTC, quiet(), time.Now)
 	var running, runs, overlaps atomic.Int32
 	ticks, slowRan := make(chan struct{}, 10), make(chan struct{}, 10)
@@ -152,7 +152,7 @@ func TestScheduleRunsAndDoesNotOverlap(t *testing.T) {
 
 // After a panic the job runs again: cron's own order of guards would not let it.
 func TestScheduleSurvivesPanics(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	var log bytes.Buffer
 	s := newSchedule(time.UTC, slog.New(slog.NewTextHandler(&log, nil)), time.Now)
 	told := make(chan string, 10)
@@ -181,7 +181,7 @@ func TestScheduleSurvivesPanics(t *testing.T) {
 }
 
 func TestScheduleRunsWhatIsOverdue(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	s := newSchedule(time.UTC, quiet(), func() time.Time { return now })
 	for _, c := range []struct {
@@ -213,7 +213,7 @@ func TestScheduleRunsWhatIsOverdue(t *testing.T) {
 }
 
 func TestScheduleStopWaitsForJobs(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	s := newSchedule(time.UTC, quiet(), time.Now)
 	begun := make(chan struct{})
 	var ended atomic.Bool
@@ -231,7 +231,7 @@ func TestScheduleStopWaitsForJobs(t *testing.T) {
 }
 
 func TestScheduleWithoutJobsOrTime(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	started(t, newSchedule(time.UTC, quiet(), time.Now))()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -48,7 +48,7 @@ func (w *world) receiver(name string) *receiver {
 	if err := os.WriteFile(secret, []byte("whsec_"+base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	w.channel(name, "webhook", map[string]any{"url": r.url + "/hook", "secret_file": secret, "allow_private": true, "timeout": "5s"})
+	w.channel(name, "webhook", map[string]any{"url": r.url + "/hook", "secret_file": secret, "allow_private": true, "timeout": "30s"})
 	return r
 }
 

@@ -15,6 +15,7 @@ type Question struct {
 	Script  int64
 	Address chain.Address
 	Joined  *int32     // height at which its watch began; nil before following has a start
+	Pending bool       // an unconfirmed payment of it is recorded
 	Known   bool       // its history was read to the end at least once
 	ReadAt  *time.Time // when that was last done, with any explorer
 	Asked   map[string]Asked
@@ -31,6 +32,7 @@ type Asked struct {
 func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
 	found, err := s.pool.Query(ctx, `
 		SELECT s.id, s.address, s.script, j.height,
+		       EXISTS (SELECT FROM btcwatch.pending p WHERE p.script_id = s.id),
 		       EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = s.id),
 		       (SELECT max(a.read_at) FROM btcwatch.asked a WHERE a.script_id = s.id)
 		FROM (
@@ -48,7 +50,7 @@ func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
 	byScript := map[int64]*Question{}
 	all, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (*Question, error) {
 		q := &Question{Asked: map[string]Asked{}}
-		err := row.Scan(&q.Script, &q.Address.Text, &q.Address.Script, &q.Joined, &q.Known, &q.ReadAt)
+		err := row.Scan(&q.Script, &q.Address.Text, &q.Address.Script, &q.Joined, &q.Pending, &q.Known, &q.ReadAt)
 		byScript[q.Script] = q
 		return q, err
 	})

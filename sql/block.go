@@ -189,6 +189,9 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		if err := c.record(ctx, facts, func() error { return c.tellDeeper(ctx) }); err != nil {
 			return err
 		}
+		if err := c.replacedInBlock(ctx, block, id); err != nil {
+			return err
+		}
 		if err := c.place(ctx, id, facts); err != nil {
 			return err
 		}

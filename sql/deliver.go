@@ -22,8 +22,9 @@ type Delivery struct {
 
 // ClaimDeliveries takes deliveries of a channel that are due, oldest alert
 // first, for the length of the lease. Another daemon passes over what is
-// claimed; what nobody finishes is due again when the lease is over.
-func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, lease time.Duration) ([]Delivery, error) {
+// claimed; what nobody finishes is due again when the lease is over. epoch is
+// the leader's; nil for a daemon that stands by.
+func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, lease time.Duration, epoch *int64) ([]Delivery, error) {
 	found, err := s.pool.Query(ctx, `
 		WITH due AS (
 		    SELECT d.alert_id
@@ -40,7 +41,8 @@ func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, l
 		    UPDATE btcwatch.delivery d
 		    SET attempts = d.attempts + 1,
 		        lease = d.lease + 1,
-		        leased_until = now() + $3::interval
+		        leased_until = now() + $3::interval,
+		        claimed_by = $4
 		    FROM due
 		    WHERE d.alert_id = due.alert_id
 		      AND d.channel = $1
@@ -57,7 +59,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, l
 		           LIMIT 1)
 		FROM claimed c
 		JOIN btcwatch.alert a ON a.id = c.alert_id
-		ORDER BY a.seq`, channel, most, lease)
+		ORDER BY a.seq`, channel, most, lease, epoch)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries of %s: %w", channel, err)
 	}
@@ -77,6 +79,24 @@ func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, l
 	}
 	return claimed, nil
 }
+
+// FreeClaims lets go of what leaders of earlier epochs claimed and never
+// finished, so that an alert does not wait for the lease of a dead daemon.
+func (w *Writer) FreeClaims(ctx context.Context) error {
+	_, err := w.store.pool.Exec(ctx, `
+		UPDATE btcwatch.delivery
+		SET leased_until = NULL
+		WHERE state = 'waiting'
+		  AND leased_until IS NOT NULL
+		  AND claimed_by < $1`, w.epoch)
+	if err != nil {
+		return fmt.Errorf("free the claims of earlier leaders: %w", err)
+	}
+	return nil
+}
+
+// Epoch is that of the leader who records with this writer.
+func (w *Writer) Epoch() int64 { return w.epoch }
 
 // Delivered notes that the channel took the alert. A result that comes after
 // its lease was taken by somebody else changes nothing.

@@ -87,6 +87,29 @@ func (w *Writer) EndOutage(ctx context.Context, kind, name string) error {
 	return nil
 }
 
+// ForgetOutage closes an outage of what is not asked for any more: an explorer
+// that left the configuration, a mempool when no address is left. Nobody is
+// told that it works again, for nobody knows.
+func (w *Writer) ForgetOutage(ctx context.Context, kind, name string) error {
+	err := w.commit(ctx, "outage forgotten", func(c *commit) error {
+		o, err := c.ongoing(ctx, kind, name)
+		if err != nil || o == nil {
+			return err
+		}
+		if _, err := c.tx.Exec(ctx, `
+			INSERT INTO btcwatch.outage_end (outage_id, at)
+			VALUES ($1, $2)`, o.ID, c.at); err != nil {
+			return err
+		}
+		c.note("outage %d forgotten", o.ID)
+		return c.gap(ctx, *o)
+	})
+	if err != nil {
+		return fmt.Errorf("close the outage of %s %s: %w", kind, name, err)
+	}
+	return nil
+}
+
 // gap records the hole that an outage of the mempool leaves: what came and
 // went unconfirmed in that time is not known. Blocks are caught up with.
 func (c *commit) gap(ctx context.Context, o Outage) error {

@@ -137,7 +137,7 @@ func (c *commit) history(ctx context.Context, id int64, change *alerts.ListChang
 		FROM (SELECT DISTINCT script_id FROM btcwatch.listing WHERE import_id = $1 AND NOT retired) l
 		JOIN btcwatch.touch u ON u.script_id = l.script_id AND u.historic
 		JOIN btcwatch.tx_now n ON n.tx_id = u.tx_id
-		JOIN btcwatch.movement m ON m.script_id = u.script_id AND m.height = n.height AND m.tx_id = u.tx_id`, id).
+		JOIN btcwatch.moved m ON m.script_id = u.script_id AND m.height = n.height AND m.tx_id = u.tx_id`, id).
 		Scan(&change.HistoricPayments, &change.HistoricAddresses, &received, &sent)
 	if err != nil {
 		return fmt.Errorf("sum up the history: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -63,8 +64,15 @@ func (l *Lead) Held(ctx context.Context) error {
 	return nil
 }
 
-// Release gives the leadership up.
-func (l *Lead) Release(ctx context.Context) { _ = l.conn.Close(context.WithoutCancel(ctx)) }
+// Release gives the leadership up. It asks for the lock to be let go, so that a
+// successor need not wait until the server notices that the connection is gone;
+// where that fails the end of the connection does it.
+func (l *Lead) Release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	_, _ = l.conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, leadLock)
+	_ = l.conn.Close(ctx)
+}
 
 // Writer gives the leader the right to record. woken is called after a commit
 // that left deliveries waiting.

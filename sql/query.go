@@ -97,9 +97,8 @@ func (s *Store) Alerts(ctx context.Context, quiet bool, most int) ([]AlertRow, e
 	list, err := rows[AlertRow](ctx, s.pool, `
 		SELECT r.id, r.type, r.severity, r.address, r.txid, r.amount_sat, r.proof, r.opened_at, r.state, r.quiet, r.summary
 		FROM report.alerts r
-		JOIN btcwatch.alert a ON a.id = decode(r.id, 'hex')
 		WHERE NOT r.quiet OR $1
-		ORDER BY a.seq DESC
+		ORDER BY r.seq DESC
 		LIMIT $2`, quiet, most)
 	if err != nil {
 		return nil, fmt.Errorf("list alerts: %w", err)

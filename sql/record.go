@@ -207,6 +207,9 @@ func (c *commit) recordFacts(ctx context.Context, facts []*fact) error {
 	if err := c.rebalance(ctx, idsOf(facts), before); err != nil {
 		return err
 	}
+	if err := c.replaced(ctx, facts); err != nil {
+		return err
+	}
 	return c.tellFacts(ctx, facts, news)
 }
 
@@ -217,10 +220,17 @@ func (c *commit) move(ctx context.Context, facts []*fact) error {
 	if err != nil {
 		return err
 	}
+	ruledOut, err := c.ruledOut(ctx, facts, was)
+	if err != nil {
+		return err
+	}
 	var changed, same []*fact
 	for _, f := range facts {
 		f.was = was[f.id]
 		f.now = next(f.was, f.tx.Place, f.proof)
+		if ruledOut[f.id] {
+			f.now = f.was
+		}
 		if f.now != f.was {
 			changed = append(changed, f)
 		} else if f.whole.Fee() != nil {

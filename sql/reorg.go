@@ -166,6 +166,9 @@ func (c *commit) unconfirmAll(ctx context.Context, ids []int64) error {
 	if err := c.rebalance(ctx, ids, before); err != nil {
 		return err
 	}
+	if err := c.retime(ctx, facts); err != nil {
+		return err
+	}
 	for _, f := range facts {
 		if err := c.tellReorged(ctx, f); err != nil {
 			return err
@@ -186,13 +189,8 @@ func (c *commit) unconfirm(ctx context.Context, ids []int64) ([]*fact, error) {
 			now.state = alerts.Dropped // it cannot stand in any other block
 		}
 		f := &fact{tx: tx, whole: tx, id: id, was: was, now: now, effects: c.set.match.Effects(tx)}
-		if err := c.tx.QueryRow(ctx, `
-			SELECT explorer_id
-			FROM btcwatch.observation
-			WHERE tx_id = $1
-			ORDER BY at
-			LIMIT 1`, id).Scan(&f.source); err != nil {
-			return nil, fmt.Errorf("find who reported %s: %w", tx.ID, err)
+		if f.source, err = c.firstSource(ctx, id); err != nil {
+			return nil, err
 		}
 		facts = append(facts, f)
 	}
@@ -245,6 +243,20 @@ func (c *commit) tellReorged(ctx context.Context, f *fact) error {
 	return nil
 }
 
+// firstSource is the explorer that reported a transaction first.
+func (c *commit) firstSource(ctx context.Context, id int64) (source int32, err error) {
+	err = c.tx.QueryRow(ctx, `
+		SELECT explorer_id
+		FROM btcwatch.observation
+		WHERE tx_id = $1
+		ORDER BY at
+		LIMIT 1`, id).Scan(&source)
+	if err != nil {
+		return 0, fmt.Errorf("find who reported a transaction: %w", err)
+	}
+	return source, nil
+}
+
 // stored reads a recorded transaction back, with its state.
 func (c *commit) stored(ctx context.Context, id int64) (*chain.Transaction, standing, error) {
 	var raw []byte
@@ -256,9 +268,9 @@ func (c *commit) stored(ctx context.Context, id int64) (*chain.Transaction, stan
 	if err != nil {
 		return nil, standing{}, fmt.Errorf("read a recorded transaction: %w", err)
 	}
-	msg := new(wire.MsgTx)
-	if err := msg.Deserialize(bytes.NewReader(raw)); err != nil {
-		return nil, standing{}, fmt.Errorf("read a recorded transaction: %w", err)
+	msg, err := parse(raw)
+	if err != nil {
+		return nil, standing{}, err
 	}
 	tx := &chain.Transaction{ID: msg.TxHash(), Msg: msg}
 	if tx.Spent, err = c.spent(ctx, tx); err != nil {
@@ -273,4 +285,12 @@ func (c *commit) stored(ctx context.Context, id int64) (*chain.Transaction, stan
 		tx.Place = &chain.Place{Height: s.height, Block: s.block, Time: s.time, Index: -1}
 	}
 	return tx, s, nil
+}
+
+func parse(raw []byte) (*wire.MsgTx, error) {
+	msg := new(wire.MsgTx)
+	if err := msg.Deserialize(bytes.NewReader(raw)); err != nil {
+		return nil, fmt.Errorf("read a recorded transaction: %w", err)
+	}
+	return msg, nil
 }

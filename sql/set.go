@@ -35,7 +35,7 @@ func (c *commit) load(ctx context.Context) error {
 		return err
 	}
 	set := &watchedSet{version: c.position.ListVersion, match: chain.NewWatched(), scripts: map[int64]*watchedScript{}}
-	for _, read := range []func(context.Context, pgx.Tx, *watchedSet) error{readScripts, readForks, readListings, readHeld} {
+	for _, read := range []func(context.Context, pgx.Tx, *watchedSet) error{readScripts, readForks, readListings, readHeld, readWhole} {
 		if err := read(ctx, c.tx, set); err != nil {
 			return fmt.Errorf("load the watch list: %w", err)
 		}
@@ -132,6 +132,21 @@ func readHeld(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
 		set.match.Hold(out, held)
 		return nil
 	})
+	return err
+}
+
+// readWhole lets inputs count by what they reveal while the past of an address
+// is not read: not all that it holds is known then. A confidential address is
+// never asked about, so that for it this is so for ever.
+func readWhole(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
+	var missing bool
+	err := tx.QueryRow(ctx, `
+		SELECT EXISTS (
+		    SELECT FROM btcwatch.listing_now l
+		    WHERE NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = l.script_id))`).Scan(&missing)
+	if missing {
+		set.match.Reveal()
+	}
 	return err
 }
 

@@ -20,7 +20,6 @@ type model struct {
 	joined  map[string]int32
 	covered map[string]bool
 	height  int32 // covered
-	forked  bool  // the chain was reorganised at least once
 
 	txs    map[chainhash.Hash]*modelTx
 	stated map[wire.OutPoint]*wire.TxOut

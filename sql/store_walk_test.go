@@ -502,6 +502,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 					t.Fatalf("after step %d: %s", i, w.said)
 				}
 			}
+			w.dangling()
 		})
 	}
 }

@@ -3,11 +3,13 @@ package sql
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/alerts"
+	"btcwatch/chain"
 )
 
 // stateRows are the columns of states.
@@ -48,8 +50,7 @@ func (c *commit) putTouches(ctx context.Context, facts []*fact) (map[touch]bool,
 	found, err := c.tx.Query(ctx, `
 		INSERT INTO btcwatch.touch (script_id, tx_id, historic, recorded_at)
 		SELECT u.script_id, u.tx_id, u.historic, $4
-		FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS u (script_id, tx_id, historic)
-		ON CONFLICT DO NOTHING
+		FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS u (script_id, tx_id, historic)`+unlessKnown(facts)+`
 		RETURNING script_id, tx_id`, scripts, ids, historic, c.at)
 	if err != nil {
 		return nil, fmt.Errorf("record which addresses are touched: %w", err)
@@ -84,15 +85,15 @@ func (c *commit) putMovements(ctx context.Context, facts []*fact) error {
 		}
 		for _, e := range f.effects {
 			for _, m := range e.Credits {
-				rows.add(e.Script, f, 0, m.Index, m.Amount, false)
+				rows.add(e.Script, f, 0, m, false)
 			}
 			for _, m := range e.Debits {
-				rows.add(e.Script, f, 1, m.Index, m.Amount, m.Stated)
+				rows.add(e.Script, f, 1, m, m.Stated || m.Unknown)
 			}
 		}
 	}
 	for i, id := range confirmed.ids {
-		c.note("movement %d %d %d %d %d", confirmed.scripts[i], id, confirmed.directions[i], confirmed.ns[i], confirmed.amounts[i])
+		c.note("movement %d %d %d %d %s", confirmed.scripts[i], id, confirmed.directions[i], confirmed.ns[i], satoshis(confirmed.amounts[i]))
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -101,14 +102,24 @@ func (c *commit) putMovements(ctx context.Context, facts []*fact) error {
 	batch.Queue(`
 		INSERT INTO btcwatch.movement (script_id, height, tx_id, direction, n, amount, stated)
 		SELECT *
-		FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::integer[], $6::bigint[], $7::boolean[])
-		ON CONFLICT DO NOTHING`,
+		FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::integer[], $6::bigint[], $7::boolean[])`+unlessKnown(facts),
 		confirmed.scripts, confirmed.heights, confirmed.ids, confirmed.directions, confirmed.ns, confirmed.amounts, confirmed.stated)
+	if unlessKnown(facts) != "" {
+		batch.Queue(`
+			INSERT INTO btcwatch.debit_amount (script_id, tx_id, n, amount, at)
+			SELECT m.script_id, m.tx_id, m.n, u.amount, $5
+			FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $6::smallint[]) AS u (script_id, tx_id, n, amount, direction)
+			JOIN btcwatch.movement m USING (script_id, tx_id, n, direction)
+			WHERE m.direction = 1
+			  AND m.amount IS NULL
+			  AND u.amount IS NOT NULL
+			ON CONFLICT DO NOTHING`,
+			confirmed.scripts, confirmed.ids, confirmed.ns, confirmed.amounts, c.at, confirmed.directions)
+	}
 	batch.Queue(`
 		INSERT INTO btcwatch.pending (script_id, tx_id, direction, n, amount, stated)
 		SELECT *
-		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])
-		ON CONFLICT DO NOTHING`,
+		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])`+unlessKnown(facts),
 		pending.scripts, pending.ids, pending.directions, pending.ns, pending.amounts, pending.stated)
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record credits and debits: %w", err)
@@ -118,15 +129,27 @@ func (c *commit) putMovements(ctx context.Context, facts []*fact) error {
 
 // movementRows are the columns of movements.
 type movementRows struct {
-	scripts, ids, amounts []int64
-	heights, ns           []int32
-	directions            []int16
-	stated                []bool
+	scripts, ids []int64
+	amounts      []*int64 // nil: not known
+	heights, ns  []int32
+	directions   []int16
+	stated       []bool
 }
 
-func (r *movementRows) add(script int64, f *fact, direction int16, n int, amount int64, stated bool) {
+func satoshis(amount *int64) string {
+	if amount == nil {
+		return "unknown"
+	}
+	return strconv.FormatInt(*amount, 10)
+}
+
+func (r *movementRows) add(script int64, f *fact, direction int16, m chain.Movement, stated bool) {
+	amount := &m.Amount
+	if m.Unknown {
+		amount = nil
+	}
 	r.scripts, r.ids, r.amounts = append(r.scripts, script), append(r.ids, f.id), append(r.amounts, amount)
-	r.heights, r.ns = append(r.heights, f.now.height), append(r.ns, int32(n))
+	r.heights, r.ns = append(r.heights, f.now.height), append(r.ns, int32(m.Index))
 	r.directions, r.stated = append(r.directions, direction), append(r.stated, stated)
 }
 
@@ -153,7 +176,7 @@ func (c *commit) sums(ctx context.Context, ids []int64) (map[int64]total, error)
 		       max(x.at)
 		FROM (
 		    SELECT m.script_id, m.tx_id, m.direction, m.amount, true AS confirmed, n.block_time AS at
-		    FROM btcwatch.movement m
+		    FROM btcwatch.moved m
 		    JOIN btcwatch.tx_now n ON n.tx_id = m.tx_id AND n.state = 'confirmed' AND n.height = m.height
 		    WHERE m.tx_id = ANY($1)
 		    UNION ALL
@@ -208,6 +231,32 @@ func (c *commit) rebalance(ctx context.Context, ids []int64, before map[int64]to
 	}
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("add up balances: %w", err)
+	}
+	return nil
+}
+
+// retime takes first and last activity anew for the scripts of facts that left
+// their place: rebalance only widens them.
+func (c *commit) retime(ctx context.Context, facts []*fact) error {
+	var scripts []int64
+	for _, f := range facts {
+		for _, e := range f.effects {
+			scripts = append(scripts, e.Script)
+		}
+	}
+	_, err := c.tx.Exec(ctx, `
+		UPDATE btcwatch.balance b
+		SET first_at = x.first_at, last_at = x.last_at
+		FROM (
+		    SELECT u.script_id, min(coalesce(n.block_time, n.first_seen_at)) AS first_at, max(coalesce(n.block_time, n.first_seen_at)) AS last_at
+		    FROM btcwatch.touch u
+		    LEFT JOIN btcwatch.tx_now n ON n.tx_id = u.tx_id AND n.state IN ('unconfirmed', 'confirmed')
+		    WHERE u.script_id = ANY($1)
+		    GROUP BY u.script_id
+		) x
+		WHERE b.script_id = x.script_id`, scripts)
+	if err != nil {
+		return fmt.Errorf("find the last activity: %w", err)
 	}
 	return nil
 }

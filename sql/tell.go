@@ -50,7 +50,18 @@ func (c *commit) tellPayment(ctx context.Context, f *fact, e chain.Effect, first
 	}
 	p.Confirmations = depth
 	if len(reached) == 0 {
+		if f.was.state == alerts.Replaced || f.was.state == alerts.Dropped {
+			if p.Corrects, err = c.lastTold(ctx, e.Script, f.id); err != nil {
+				return err
+			}
+		}
 		a, ok := p.Seen(c.store.key)
+		if p.Root != "" && !a.Quiet {
+			// Its thread tells by transaction.replaced what it changes.
+			if a.Quiet, err = c.threadBegan(ctx, e.Script, p.Root); err != nil {
+				return err
+			}
+		}
 		return c.tellIf(ctx, ok, a, e.Script, f.id, p)
 	}
 	for _, d := range reached {
@@ -100,8 +111,10 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		newest := script.listings[len(script.listings)-1]
 		p.Label, p.Entity = newest.Label, newest.Entity
 	}
-	amount := max(e.Net(), -e.Net())
-	p.AmountSat = &amount
+	if amount := max(e.Net(), -e.Net()); !e.Unknown() {
+		p.AmountSat = &amount
+	}
+	p.Revealed = e.Unknown()
 	if e.Stated() {
 		p.Proof = alerts.Reported
 	}
@@ -115,6 +128,11 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 	if err := c.context(ctx, &p, id, e.Script); err != nil {
 		return p, err
 	}
+	root, err := c.root(ctx, e.Script, id)
+	if err != nil {
+		return p, err
+	}
+	p.Root = root
 	spent, err := c.spent(ctx, tx)
 	p.Counterparties = c.counterparties(tx, spent, e)
 	return p, err
@@ -180,6 +198,8 @@ func direction(e chain.Effect) alerts.Direction {
 	switch {
 	case len(e.Debits) == 0:
 		return alerts.In
+	case e.Unknown():
+		return alerts.Out
 	case len(e.Credits) > 0 && e.Alone:
 		return alerts.Within
 	case e.Net() >= 0:

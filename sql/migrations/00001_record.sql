@@ -260,6 +260,18 @@ CREATE TABLE btcwatch.movement (
 );
 CREATE INDEX movement_tx ON btcwatch.movement (tx_id);
 
+-- The amount of a debit that was recorded without one, when it is learnt later:
+-- what a spend reveals of its key or script points to an address and tells no
+-- amount.
+CREATE TABLE btcwatch.debit_amount (
+    script_id bigint NOT NULL,
+    tx_id     bigint NOT NULL,
+    n         integer NOT NULL,
+    amount    bigint NOT NULL CHECK (amount BETWEEN 0 AND 2100000000000000),
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (script_id, tx_id, n)
+);
+
 -- Projection: the same for unconfirmed transactions.
 CREATE TABLE btcwatch.pending (
     script_id bigint NOT NULL,
@@ -364,6 +376,7 @@ CREATE TABLE btcwatch.delivery (
     next_at      timestamptz NOT NULL,
     lease        bigint NOT NULL DEFAULT 0, -- raised by each claim: a late result of an older claim is refused
     leased_until timestamptz,
+    claimed_by   bigint, -- the epoch of the leader that claimed it; null: a daemon that stands by
     last_error   text,
     delivered_at timestamptz,
     died_at      timestamptz,

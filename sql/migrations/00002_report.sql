@@ -4,11 +4,21 @@
 
 CREATE SCHEMA IF NOT EXISTS report;
 
+-- A hash of 32 bytes in the order in which people read it. Written out, it is
+-- fifteen times as fast as with string_agg, and a search by txid runs it over
+-- every transaction.
 -- +goose StatementBegin
 CREATE FUNCTION btcwatch.display(hash bytea) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT string_agg(substr(encode(hash, 'hex'), i, 2), '' ORDER BY i DESC)
-    FROM generate_series(1, 2 * octet_length(hash) - 1, 2) AS i
+    SELECT encode(
+           substr(hash, 32, 1) || substr(hash, 31, 1) || substr(hash, 30, 1) || substr(hash, 29, 1) ||
+           substr(hash, 28, 1) || substr(hash, 27, 1) || substr(hash, 26, 1) || substr(hash, 25, 1) ||
+           substr(hash, 24, 1) || substr(hash, 23, 1) || substr(hash, 22, 1) || substr(hash, 21, 1) ||
+           substr(hash, 20, 1) || substr(hash, 19, 1) || substr(hash, 18, 1) || substr(hash, 17, 1) ||
+           substr(hash, 16, 1) || substr(hash, 15, 1) || substr(hash, 14, 1) || substr(hash, 13, 1) ||
+           substr(hash, 12, 1) || substr(hash, 11, 1) || substr(hash, 10, 1) || substr(hash, 9, 1) ||
+           substr(hash, 8, 1) || substr(hash, 7, 1) || substr(hash, 6, 1) || substr(hash, 5, 1) ||
+           substr(hash, 4, 1) || substr(hash, 3, 1) || substr(hash, 2, 1) || substr(hash, 1, 1), 'hex')
 $$;
 -- +goose StatementEnd
 
@@ -24,6 +34,13 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         WHERE i.tx_id = tx AND i.n = input AND o.script_id = script AND o.amount = value)
 $$;
 -- +goose StatementEnd
+
+-- Movements with the amounts that were learnt later.
+CREATE VIEW btcwatch.moved AS
+SELECT m.script_id, m.height, m.tx_id, m.direction, m.n, coalesce(m.amount, d.amount) AS amount, m.stated
+FROM btcwatch.movement m
+LEFT JOIN btcwatch.debit_amount d
+    ON m.amount IS NULL AND m.direction = 1 AND d.script_id = m.script_id AND d.tx_id = m.tx_id AND d.n = m.n;
 
 -- The listings in force: nothing supersedes them and they are not retired.
 CREATE VIEW btcwatch.listing_now AS
@@ -96,14 +113,14 @@ JOIN LATERAL (
            coalesce(sum(x.amount) FILTER (WHERE x.direction = 1), 0)::bigint AS sent
     FROM (
         SELECT m.direction, m.amount, m.stated AND NOT btcwatch.held(m.tx_id, m.n, m.script_id, m.amount) AS stated
-        FROM btcwatch.movement m
+        FROM btcwatch.moved m
         WHERE m.script_id = u.script_id
           AND m.tx_id = u.tx_id
           AND m.height = CASE
                   WHEN n.state = 'confirmed' THEN n.height
                   -- what no longer stands shows what it was when it last did
                   WHEN n.state IN ('replaced', 'dropped') THEN (
-                      SELECT max(l.height) FROM btcwatch.movement l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
+                      SELECT max(l.height) FROM btcwatch.moved l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
               END
         UNION ALL
         SELECT q.direction, q.amount, q.stated AND NOT btcwatch.held(q.tx_id, q.n, q.script_id, q.amount)
@@ -127,7 +144,7 @@ SELECT s.address,
        n.height AS block_height,
        n.block_time,
        m.stated AND NOT btcwatch.held(m.tx_id, m.n, m.script_id, m.amount) AS stated
-FROM btcwatch.movement m
+FROM btcwatch.moved m
 JOIN btcwatch.tx_now n ON n.tx_id = m.tx_id AND n.state = 'confirmed' AND n.height = m.height
 JOIN btcwatch.tx t ON t.id = m.tx_id
 JOIN btcwatch.script s ON s.id = m.script_id
@@ -150,8 +167,8 @@ COMMENT ON COLUMN report.movements.stated IS 'True for a debit whose spent outpu
 
 CREATE VIEW report.balances AS
 SELECT s.address,
-       CASE WHEN k.known AND b.unknown_debits = 0 THEN b.received - b.sent END AS balance_sat,
-       CASE WHEN k.known AND b.unknown_debits = 0 THEN (b.received - b.sent)::numeric / 100000000 END AS balance_btc,
+       CASE WHEN k.known AND coalesce(b.unknown_debits, 0) = 0 THEN coalesce(b.received - b.sent, 0) END AS balance_sat,
+       CASE WHEN k.known AND coalesce(b.unknown_debits, 0) = 0 THEN coalesce(b.received - b.sent, 0)::numeric / 100000000 END AS balance_btc,
        coalesce(b.received, 0) AS received_sat,
        coalesce(b.sent, 0) AS sent_sat,
        coalesce(b.pending_received - b.pending_sent, 0) AS unconfirmed_sat,
@@ -178,7 +195,7 @@ WITH net AS (
                coalesce(sum(x.amount) FILTER (WHERE x.direction = 0), 0)::bigint AS received,
                coalesce(sum(x.amount) FILTER (WHERE x.direction = 1), 0)::bigint AS sent
         FROM (
-            SELECT m.direction, m.amount FROM btcwatch.movement m
+            SELECT m.direction, m.amount FROM btcwatch.moved m
             WHERE m.script_id = u.script_id AND m.height = n.height AND m.tx_id = u.tx_id
             UNION ALL
             SELECT q.direction, q.amount FROM btcwatch.pending q
@@ -238,7 +255,8 @@ SELECT encode(a.id, 'hex') AS id,
        CASE WHEN l.action = 'close' THEN l.actor END AS closed_by,
        a.quiet,
        a.thread,
-       convert_from(a.body, 'UTF8')::jsonb #>> '{data,summary}' AS summary
+       convert_from(a.body, 'UTF8')::jsonb #>> '{data,summary}' AS summary,
+       a.seq
 FROM btcwatch.alert a
 LEFT JOIN btcwatch.script s ON s.id = a.script_id
 LEFT JOIN btcwatch.tx t ON t.id = a.tx_id
@@ -249,7 +267,7 @@ LEFT JOIN LATERAL (
     ORDER BY id DESC
     LIMIT 1
 ) l ON true;
-COMMENT ON VIEW report.alerts IS 'One row an alert. quiet: recorded and told in the daily report only (dust, deeper confirmations).';
+COMMENT ON VIEW report.alerts IS 'One row an alert. quiet: recorded and told in the daily report only (dust, deeper confirmations). seq: the order in which they were recorded.';
 
 CREATE VIEW report.deliveries AS
 SELECT encode(alert_id, 'hex') AS alert_id, channel, state, attempts, last_error, delivered_at, next_at

@@ -62,14 +62,14 @@ func (w *world) count(ctx context.Context) error {
 	for _, fault := range t.faults {
 		w.say.tell("%s", fault)
 	}
-	w.say.tell("Worked out from the chain: %d alerts, each on 3 channels; %d payments and %d balances in the record; the dust recorded and told to nobody; no block left out.",
+	w.say.tell("The chain demands %d alerts, each once on 3 channels; %d payments and %d balances in the record; that the dust is recorded and told to nobody; and that no block is left out.",
 		len(w.wanted), len(w.ledger.effects), len(w.ledger.watched))
 	result := fmt.Sprintf("%d of %d happened, %d lost, %d doubled", t.happened, t.all, t.lost, t.doubled)
 	if t.strange > 0 {
 		result += fmt.Sprintf(", %d that nothing on the chain explains", t.strange)
 	}
 	if t.happened == t.all && t.lost+t.doubled+t.strange+len(t.faults) == 0 {
-		w.say.happened("%s", w.say.paint(bold, result))
+		w.say.happened("%s", result)
 		return nil
 	}
 	return fmt.Errorf("%s", result)

@@ -110,7 +110,7 @@ func prerequisites(binary string) error {
 			return nil
 		}
 	}
-	return errors.New("Postgres' programs (initdb, postgres) are not installed: run make deps, or apt-get install postgresql, or name their folder in BTCWATCH_PGBIN")
+	return errors.New("the programs of Postgres (initdb, postgres) are not installed: run make deps, or apt-get install postgresql, or name their folder in BTCWATCH_PGBIN")
 }
 
 // longestFolder leaves room for a unix socket below it, whose path may have

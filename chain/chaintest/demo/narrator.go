@@ -40,16 +40,16 @@ const (
 
 // tell says what happened.
 func (n *narrator) tell(format string, args ...any) {
-	n.line(n.clock(), "", fmt.Sprintf(format, args...))
+	n.line(n.clock(), "", "", fmt.Sprintf(format, args...))
 }
 
 // happened says that something happened as it should.
 func (n *narrator) happened(format string, args ...any) {
-	n.line(n.clock(), "", n.paint(green, "✓ ")+fmt.Sprintf(format, args...))
+	n.line(n.clock(), green, "✓ ", fmt.Sprintf(format, args...))
 }
 
 // proves says what the lines before show.
-func (n *narrator) proves(text string) { n.line(margin, faint, "proves: "+text) }
+func (n *narrator) proves(text string) { n.line(margin, faint, "proves: ", text) }
 
 // quote gives a text for people, indented.
 func (n *narrator) quote(text string) {
@@ -81,16 +81,22 @@ func (n *narrator) heading(text string) { n.raw("\n" + margin + n.paint(bold, te
 
 // failed says why the demo ends.
 func (n *narrator) failed(err error) {
-	n.line(n.clock(), "", n.paint(red, "FAILED: ")+strings.TrimSpace(err.Error()))
+	n.line(n.clock(), red, "FAILED: ", strings.TrimSpace(err.Error()))
 }
 
-func (n *narrator) line(head, colour, text string) {
+// line writes a text after a clock and a mark. It is broken before it is
+// painted, for colours have no width.
+func (n *narrator) line(head, colour, mark, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for line := range strings.SplitSeq(text, "\n") {
+	for line := range strings.SplitSeq(mark+text, "\n") {
 		for _, part := range wrapped(line, width-len(margin)) {
-			fmt.Fprintln(n.out, head+n.paint(colour, part))
-			head = margin
+			part, marked := strings.CutPrefix(part, mark)
+			if marked {
+				part = n.paint(colour, mark) + part
+			}
+			fmt.Fprintln(n.out, head+part)
+			head, mark = margin, ""
 		}
 	}
 }

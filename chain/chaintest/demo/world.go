@@ -141,13 +141,14 @@ func (w *world) block(ctx context.Context, hash chainhash.Hash) (*wire.MsgBlock,
 	return block, block.Deserialize(strings.NewReader(string(raw)))
 }
 
-// patience is how long anything may take. A delivery that was under way when
-// the daemon was killed is taken up again after a minute and a half.
+// patience is how long anything may take. A delivery that was under way at a
+// kill, of the daemon or by somebody else of Postgres, is taken up again after
+// a minute and a half; and it may be killed again.
 func (w *world) patience() time.Duration {
 	if killed, _ := w.daemon.state(); killed {
 		return 4 * time.Minute
 	}
-	return time.Minute
+	return 150 * time.Second
 }
 
 // await waits until a condition holds.
