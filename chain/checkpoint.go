@@ -23,16 +23,20 @@ const mainnetFloor = 0x170240c3
 // a period.
 const lastCheckpoint = 953567
 
-// Checkpoints are the blocks of a network that are compiled in here, lowest
-// first. Independent wallets (bitcoinj, Electrum) compile in the same.
+// Checkpoints are the blocks of a network that are compiled in, lowest first:
+// those of btcd, and for the main chain two later ones, which independent
+// wallets (bitcoinj, Electrum) compile in as well.
 func Checkpoints(params *chaincfg.Params) []Checkpoint {
-	if params.Net != wire.MainNet {
-		return nil
+	var all []Checkpoint
+	for _, c := range params.Checkpoints {
+		all = append(all, Checkpoint{c.Height, *c.Hash})
 	}
-	return []Checkpoint{
-		{878976, compiledHash("00000000000000000002819359a9af460f342404bec23e7478512a619584083b")},
-		{lastCheckpoint, compiledHash("00000000000000000001b315e72169bef4867bf780527aa97c625ee9c001dc5d")},
+	if params.Net == wire.MainNet {
+		all = append(all,
+			Checkpoint{878976, compiledHash("00000000000000000002819359a9af460f342404bec23e7478512a619584083b")},
+			Checkpoint{lastCheckpoint, compiledHash("00000000000000000001b315e72169bef4867bf780527aa97c625ee9c001dc5d")})
 	}
+	return all
 }
 
 func compiledHash(text string) (hash chainhash.Hash) {

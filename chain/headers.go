@@ -248,16 +248,11 @@ func (r rules) MaxRetargetTimespan() int64    { return r.timespan() * r.params.R
 func (r rules) timespan() int64               { return int64(r.params.TargetTimespan / time.Second) }
 
 // VerifyCheckpoint says whether a block may be at a height, as far as that is
-// compiled in here or in btcd.
+// compiled in.
 func (r rules) VerifyCheckpoint(height int32, hash *chainhash.Hash) bool {
 	for _, c := range Checkpoints(r.params) {
 		if c.Height == height {
 			return c.Hash == *hash
-		}
-	}
-	for _, c := range r.params.Checkpoints {
-		if c.Height == height {
-			return *c.Hash == *hash
 		}
 	}
 	return true

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -307,10 +308,11 @@ func TestCheckpoints(t *testing.T) {
 	if err := json.Unmarshal(recorded.Read(t, "vectors", "checkpoints.json"), &known); err != nil {
 		t.Fatal(err)
 	}
-	compiled := chain.Checkpoints(mainnet())
-	if len(compiled) != len(known.Mainnet) {
-		t.Fatalf("%d checkpoints, the vectors have %d", len(compiled), len(known.Mainnet))
+	all := chain.Checkpoints(mainnet())
+	if len(all) != len(known.Mainnet)+len(mainnet().Checkpoints) || !slices.IsSortedFunc(all, func(a, b chain.Checkpoint) int { return int(a.Height - b.Height) }) {
+		t.Fatalf("%d checkpoints, the vectors have %d: %v", len(all), len(known.Mainnet), all)
 	}
+	compiled := all[len(mainnet().Checkpoints):]
 	for i, c := range compiled {
 		if c.Height != known.Mainnet[i].Height || c.Hash.String() != known.Mainnet[i].Hash {
 			t.Errorf("checkpoint %d is %d %s", i, c.Height, c.Hash)
@@ -323,7 +325,7 @@ func TestCheckpoints(t *testing.T) {
 		if got, ok := chain.CheckpointBelow(c.Height+1, mainnet()); !ok || got != c {
 			t.Errorf("below %d is %v", c.Height+1, got)
 		}
-		if got, ok := chain.CheckpointBelow(c.Height, mainnet()); ok != (i > 0) || got.Height >= c.Height {
+		if got, ok := chain.CheckpointBelow(c.Height, mainnet()); !ok || got != all[len(mainnet().Checkpoints)+i-1] {
 			t.Errorf("below %d is %v", c.Height, got)
 		}
 	}
@@ -337,8 +339,15 @@ func TestCheckpoints(t *testing.T) {
 	if _, err := chain.VerifyHeader(&h, chain.Tip{Height: chain.LastCheckpoint - 1, Hash: h.PrevBlock}, mainnet(), someTime()); !errors.Is(err, chain.ErrFalseBlock) {
 		t.Errorf("the same block at the other checkpoint: %v", err)
 	}
-	if chain.Checkpoints(&chaincfg.TestNet3Params) != nil {
-		t.Error("testnet3 has checkpoints of the main chain")
+	if got := chain.Checkpoints(&chaincfg.SigNetParams); got != nil {
+		t.Errorf("signet has checkpoints: %v", got)
+	}
+	if _, ok := chain.CheckpointBelow(11111, mainnet()); ok { // btcd's first
+		t.Error("there is a checkpoint below the first")
+	}
+	other := wire.BlockHeader{Version: 1, Bits: 0x1d00ffff}
+	if err := chain.CheckHeader(&other, chain.Tip{Height: 11110}, 11111, mainnet()); !errors.Is(err, chain.ErrFalseBlock) {
+		t.Errorf("another block at btcd's first checkpoint: %v", err)
 	}
 }
 
