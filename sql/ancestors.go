@@ -119,6 +119,15 @@ func (w *Writer) SayChecked(ctx context.Context, words string) error {
 // start, with those before it, at most so many in all; nil where it is not
 // known.
 func (s *Store) LinkedHeader(ctx context.Context, height int32, hash chainhash.Hash, most int32) (*chain.Header, error) {
+	headers, err := s.LinkedHeaders(ctx, height, hash, most)
+	if err != nil || len(headers) == 0 {
+		return nil, err
+	}
+	return chain.LinkHeaders(height-int32(len(headers))+1, headers)
+}
+
+// LinkedHeaders gives the same headers themselves, lowest first.
+func (s *Store) LinkedHeaders(ctx context.Context, height int32, hash chainhash.Hash, most int32) ([]wire.BlockHeader, error) {
 	found, err := s.pool.Query(ctx, `
 		SELECT b.header
 		FROM (
@@ -140,11 +149,7 @@ func (s *Store) LinkedHeader(ctx context.Context, height int32, hash chainhash.H
 	if err != nil {
 		return nil, fmt.Errorf("read the headers up to %d: %w", height, err)
 	}
-	headers, err := linked(raws, hash)
-	if err != nil || len(headers) == 0 {
-		return nil, err
-	}
-	return chain.LinkHeaders(height-int32(len(headers))+1, headers)
+	return linked(raws, hash)
 }
 
 // linked picks, out of headers that come highest first, the one with that hash
