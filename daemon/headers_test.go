@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"log/slog"
 	"math/big"
 	"strings"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"btcwatch/alerts"
 	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
+	"btcwatch/chain/explorer"
+	"btcwatch/sql"
 	"btcwatch/sql/sqltest"
 )
 
@@ -296,4 +299,48 @@ func TestBackToACheckpoint(t *testing.T) {
 			w.expect(c.blocks, `SELECT count(*) - 1 FROM btcwatch.block`)
 		})
 	}
+}
+
+// TestRaisedByACheckpoint: one operator alone vouched for the start. A checkpoint
+// far enough below it, with every header verified, is a better footing.
+func TestRaisedByACheckpoint(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ledger := chaintest.NewChain()
+	began := time.Now().Add(-100 * time.Hour)
+	ledger.Time = func(height int32) time.Time { return began.Add(time.Duration(height) * 12 * time.Minute) }
+	ledger.MineEmpty(260)
+	w := newStrict(t, ledger)
+	hash := ledger.BlockAt(88).BlockHash()
+	w.config.Network.Checkpoints = []chaincfg.Checkpoint{{Height: 88, Hash: &hash}}
+	w.start()
+	w.covered(260)
+	w.expect("false", `SELECT proves FROM btcwatch.start_now`)
+	w.stop()
+
+	// The same work without the pauses that the schedule has.
+	log := slog.New(slog.DiscardHandler)
+	store := must(sql.Open(ctx, w.config.DatabaseURL, w.config.Network, log))
+	defer store.Close()
+	lead := must(store.TakeLead(ctx))
+	defer lead.Release(ctx)
+	writer := store.Writer(lead, sql.Telling{Confirmations: []int32{1}}, nil)
+	e := must(explorer.Open(w.config.Explorers[0], w.config.Network))
+	defer e.Close()
+	a := &ancestors{
+		store: store, writer: writer, explorers: []*explorer.Explorer{e}, params: w.config.Network,
+		health: newHealth(w.config.Health, writer, store, time.Now, log), beat: func() {}, now: time.Now, log: log, begin: -1,
+	}
+	rounds := 0
+	for ; a.reached < 2 && rounds < 100; rounds++ {
+		if err := a.round(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Two answers at the start, and sixteen for 88 to 239, one a round.
+	if a.reached != 2 || rounds != 16 {
+		t.Errorf("%d goals reached in %d rounds", a.reached, rounds)
+	}
+	w.expect("the checkpoint at block 88; every header from the checkpoint at block 88 to the first block covered (260) is verified", `SELECT rests_on FROM btcwatch.start_now`)
+	w.expect("true", `SELECT proves FROM btcwatch.start_now`)
 }

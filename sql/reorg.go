@@ -38,30 +38,6 @@ func (s *Store) ChainHash(ctx context.Context, height int32) (chainhash.Hash, bo
 	return chainhash.Hash(hash), true, nil
 }
 
-// Headers gives the covered headers above a height, lowest first.
-func (s *Store) Headers(ctx context.Context, above int32) ([]wire.BlockHeader, error) {
-	found, err := s.pool.Query(ctx, `
-		SELECT b.header
-		FROM btcwatch.chain_now n
-		JOIN btcwatch.block b ON b.id = n.block_id
-		WHERE n.height > $1
-		ORDER BY n.height`, above)
-	if err != nil {
-		return nil, err
-	}
-	raws, err := pgx.CollectRows(found, pgx.RowTo[[]byte])
-	if err != nil {
-		return nil, fmt.Errorf("read the covered headers above %d: %w", above, err)
-	}
-	headers := make([]wire.BlockHeader, len(raws))
-	for i, raw := range raws {
-		if err := headers[i].Deserialize(bytes.NewReader(raw)); err != nil {
-			return nil, err
-		}
-	}
-	return headers, nil
-}
-
 // StepBack takes the blocks above a height off the chain, in one commit: they
 // stay recorded as no longer on it, their transactions are unconfirmed again,
 // and whoever was told of a confirmation is told that it no longer holds.
