@@ -195,7 +195,8 @@ func TestReorgAcrossTheStart(t *testing.T) {
 	w.watch(a, "label")
 	w.began(ledger)
 	paid := must(wallet.Build(t.Context(), chaintest.Payment{Outputs: []chaintest.Output{{Script: a.Script, Value: 30_000}}}))
-	ledger.Reorg(5, paid) // from 105 on
+	w.both("/address/**", chaintest.Fault{Drop: paid.TxHash().String()}) // by blocks alone
+	ledger.Reorg(5, paid)                                                // from 105 on
 	w.caughtUp(ledger)
 	if d := w.word(alerts.TransactionConfirmed, paid, a); d.Proof != alerts.Proven || *d.BlockHeight != 106 {
 		t.Errorf("told as %+v", d)
