@@ -19,6 +19,7 @@ const (
 	TransactionReorged   Type = "transaction.reorged"
 	TransactionReplaced  Type = "transaction.replaced"
 	TransactionDropped   Type = "transaction.dropped"
+	ChainReorged         Type = "chain.reorged" // deep; whether or not it touches a watched address
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	WatchBlind           Type = "watch.blind"

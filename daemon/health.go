@@ -51,15 +51,6 @@ type sight struct {
 	failed int64     // failovers not saved yet
 }
 
-// condition is how questions of one sort went lately.
-type condition struct {
-	good  time.Time // last good answer
-	first time.Time // first bad one since then; zero: the last answer was good
-	bad   time.Time // last bad one
-	count int       // of bad ones since the last good one
-	err   error
-}
-
 func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, now func() time.Time, log *slog.Logger) *health {
 	return &health{
 		settings: settings, writer: writer, store: store, now: now, log: log,
@@ -170,40 +161,6 @@ func (s *sight) note(askedFor string, now time.Time, err error) {
 		return
 	}
 	s.bad, s.err = now, err
-}
-
-func (c *condition) note(now time.Time, err error) {
-	if err == nil {
-		*c = condition{good: now}
-		return
-	}
-	if c.first.IsZero() {
-		c.first = now
-	}
-	c.bad, c.err = now, err
-	c.count++
-}
-
-// ailing says that the last answer was bad.
-func (c *condition) ailing() bool { return !c.first.IsZero() }
-
-// memory is how long a bad answer counts where nobody may ask again: a block is
-// taken from the first explorer that has it, so others may not be asked for days.
-const memory = time.Hour
-
-// old says that a bad answer no longer tells how an explorer does.
-func (c *condition) old(askedFor string, now time.Time) bool {
-	regular := askedFor == forTip || askedFor == forMempool
-	return !regular && c.ailing() && now.Sub(c.bad) > memory
-}
-
-// since is the last time that it worked; the first time that it did not where
-// it never worked.
-func (c *condition) since() time.Time {
-	if c.good.IsZero() {
-		return c.first
-	}
-	return c.good
 }
 
 // sawTip takes down the height that an explorer shows.

@@ -17,7 +17,8 @@ import (
 // elsewhere is told so in the same thread.
 func TestReorganised(t *testing.T) {
 	t.Parallel()
-	for _, depth := range []int32{1, 3} {
+	for _, depth := range []int32{1, 3, 7} {
+		deep := map[int32]string{1: "0", 3: "1 medium", 7: "1 severe"}[depth]
 		t.Run(fmt.Sprint(depth, " deep"), func(t *testing.T) {
 			t.Parallel()
 			ledger, wallet := newLedger()
@@ -66,6 +67,7 @@ func TestReorganised(t *testing.T) {
 				t.Errorf("confirmed again is told as %+v", again)
 			}
 			w.expect(fmt.Sprint(depth), `SELECT count(*) FROM report.alerts WHERE type = 'transaction.reorged'`)
+			w.expect(deep, `SELECT concat_ws(' ', count(*), max(severity)) FROM report.alerts WHERE type = 'chain.reorged'`)
 			w.expect("false", `SELECT bool_or(on_chain) FROM (
 				SELECT DISTINCT ON (block_id) block_id, on_chain FROM btcwatch.block_event ORDER BY block_id, id DESC) e
 				JOIN btcwatch.block b ON b.id = e.block_id WHERE b.hash NOT IN (SELECT hash FROM btcwatch.block JOIN btcwatch.chain_now ON block_id = id)`)

@@ -66,6 +66,14 @@ func (w *Writer) StepBack(ctx context.Context, height int32) error {
 			return err
 		}
 		c.note("reorg %d %s", height, hash)
+		deep := alerts.DeepReorg{
+			Network: c.network(), Fork: height, Depth: c.position.Height - height, OldTip: c.position.Hash.String(), At: c.at,
+		}
+		if a, ok := deep.Alert(c.store.key); ok {
+			if err := c.alert(ctx, a, subject{}); err != nil {
+				return err
+			}
+		}
 		c.set.forkAt(height, time.Time{})
 		return c.advance(ctx, chain.Tip{Height: height, Hash: hash, Bits: bits})
 	})
