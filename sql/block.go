@@ -74,9 +74,7 @@ func (s *Store) LatestStart(ctx context.Context) (Start, bool, error) {
 	var parent []byte
 	err := s.pool.QueryRow(ctx, `
 		SELECT height, parent_hash, rests_on, proves
-		FROM btcwatch.start
-		ORDER BY id DESC
-		LIMIT 1`).Scan(&start.Height, &parent, &start.RestsOn, &start.Proves)
+		FROM btcwatch.start_now`).Scan(&start.Height, &parent, &start.RestsOn, &start.Proves)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return start, false, nil
 	}

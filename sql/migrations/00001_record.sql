@@ -429,6 +429,7 @@ DROP TABLE
     btcwatch.asked,
     btcwatch.balance,
     btcwatch.pending,
+    btcwatch.debit_amount,
     btcwatch.movement,
     btcwatch.touch,
     btcwatch.tx_now,

@@ -313,5 +313,6 @@ COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how it di
 -- +goose Down
 DROP SCHEMA report CASCADE;
 DROP VIEW btcwatch.listing_now;
+DROP VIEW btcwatch.moved;
 DROP FUNCTION btcwatch.held(bigint, integer, bigint, bigint);
 DROP FUNCTION btcwatch.display(bytea);
