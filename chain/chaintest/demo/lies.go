@@ -93,7 +93,9 @@ func (w *world) lieAboutHistory(ctx context.Context) error {
 }
 
 // lieWithWork leaves a payment out of its block and makes the rest a whole
-// block again, with proof of work: cheap here, and dear on mainnet.
+// block again, with proof of work: cheap here, and dear on mainnet. It is shown
+// under the hash that was asked for. Shown as another block of that height, no
+// proof would be against it until the chain with more work is.
 func (w *world) lieWithWork(ctx context.Context) error {
 	paid, err := w.pay(ctx, chaintest.Output{Script: w.ledger.watched[0].script, Value: 4_000_000})
 	if err != nil {
