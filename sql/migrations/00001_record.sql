@@ -430,6 +430,7 @@ DROP TABLE
     btcwatch.balance,
     btcwatch.pending,
     btcwatch.debit_amount,
+    btcwatch.debit_amount,
     btcwatch.movement,
     btcwatch.touch,
     btcwatch.tx_now,
