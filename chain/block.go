@@ -27,6 +27,22 @@ type Tip struct {
 	Height int32
 	Hash   chainhash.Hash
 	Bits   uint32 // the compact target of that block; 0 when it was not verified
+
+	// Header is that block's, with those before it as far back as they are
+	// known; nil when not even its own is.
+	Header *Header
+
+	// Pinned says that the operator vouches for the next block's hash: it may
+	// have asked for any work.
+	Pinned bool
+}
+
+// known is the tip's header, if it is the tip's.
+func (t Tip) known() *Header {
+	if t.Header == nil || t.Header.Hash != t.Hash || t.Header.Height != t.Height {
+		return nil
+	}
+	return t.Header
 }
 
 // Block is a block that has been checked from its raw bytes.
@@ -36,7 +52,17 @@ type Block struct {
 	Header       wire.BlockHeader
 	Transactions []*wire.MsgTx
 	IDs          []chainhash.Hash
+
+	// Bounded says that the headers which decide the block's difficulty were
+	// not all known, so that it was only held within bounds.
+	Bounded bool
+
+	linked *Header
 }
+
+// Tip is the block as the one that the next must follow, with the headers that
+// were known when it was verified.
+func (b *Block) Tip() Tip { return b.linked.Tip() }
 
 // Time is the header's time, UTC.
 func (b *Block) Time() time.Time { return b.Header.Timestamp.UTC() }
@@ -51,93 +77,49 @@ func (b *Block) HeaderBytes() []byte {
 	return buf.Bytes()
 }
 
-// mainnetFloor is the target of the period after the last compiled-in
-// checkpoint (block 953567), in compact form. A block that is more than four
-// times as easy cannot follow: difficulty falls by at most that much a period,
-// and has not done so twice in a row since 2011.
-const mainnetFloor = 0x170240c3
-
 // VerifyBlock checks raw bytes to be the block with the wanted hash that
-// follows the tip, by btcd's rules: proof of work and its bits, the link, the
-// Merkle root without duplicated siblings (CVE-2012-2459), coinbase first, no
+// follows the tip, by btcd's rules: proof of work, the link, the bits and the
+// time that the headers before it demand (see Tip.Header), version, checkpoints,
+// the Merkle root without duplicated siblings (CVE-2012-2459), coinbase first, no
 // 64-byte transaction (CVE-2017-12842), the height in the coinbase (BIP34), and
 // the witness commitment where there is one or a witness asks for one. Scripts and signatures
 // are not validated. now bounds the header's time (two hours ahead).
 func VerifyBlock(raw []byte, want chainhash.Hash, tip Tip, params *chaincfg.Params, now time.Time) (*Block, error) {
-	var msg wire.MsgBlock
-	reader := bytes.NewReader(raw)
-	if err := msg.Deserialize(reader); err != nil {
-		return nil, fmt.Errorf("%w: cannot be parsed: %v", ErrFalseBlock, err)
+	block, err := parseBlock(raw)
+	if err != nil {
+		return nil, err
 	}
-	if reader.Len() != 0 {
-		return nil, fmt.Errorf("%w: %d bytes too many", ErrFalseBlock, reader.Len())
-	}
-	block := btcutil.NewBlock(&msg)
 	height := tip.Height + 1
 	block.SetHeight(height)
 	if *block.Hash() != want {
 		return nil, fmt.Errorf("%w: hash is %s, asked for %s", ErrFalseBlock, block.Hash(), want)
 	}
-	if err := checkHeader(&msg.Header, tip, height, params); err != nil {
+	if err := checkHeader(&block.MsgBlock().Header, tip, height, params); err != nil {
 		return nil, err
 	}
 	if err := checkContents(block, params, now); err != nil {
 		return nil, err
 	}
-	return verified(block), nil
-}
-
-func checkHeader(header *wire.BlockHeader, tip Tip, height int32, params *chaincfg.Params) error {
-	if header.PrevBlock != tip.Hash {
-		return fmt.Errorf("%w: block %d has parent %s, the last one is %s", ErrUnlinked, height, header.PrevBlock, tip.Hash)
-	}
-	target := blockchain.CompactToBig(header.Bits)
-	if params.Net == wire.MainNet && height > lastCheckpoint && harder(4, blockchain.CompactToBig(mainnetFloor), target) {
-		return fmt.Errorf("%w: block %d asks for too little work", ErrFalseBlock, height)
-	}
-	if tip.Bits == 0 || params.ReduceMinDifficulty {
-		return nil // the start, or a test network where a late block may be easy
-	}
-	period := int32(params.TargetTimespan / params.TargetTimePerBlock)
-	last := blockchain.CompactToBig(tip.Bits)
-	factor := params.RetargetAdjustmentFactor
-	switch {
-	case params.PoWNoRetargeting || height%period != 0:
-		if header.Bits != tip.Bits {
-			return fmt.Errorf("%w: block %d changes the difficulty inside a period", ErrFalseBlock, height)
-		}
-	case harder(factor, last, target) || harder(factor, target, last):
-		return fmt.Errorf("%w: block %d changes the difficulty by more than %d times", ErrFalseBlock, height, factor)
-	}
-	return nil
-}
-
-// lastCheckpoint is the height that mainnetFloor belongs to.
-const lastCheckpoint = 953567
-
-// harder says whether target is more than factor times base, so that the block
-// with it took less than a factor-th of the work. A hundredth is allowed for
-// what the compact form rounds off.
-func harder(factor int64, base, target *big.Int) bool {
-	limit := new(big.Int).Mul(base, big.NewInt(factor*100+1))
-	return new(big.Int).Mul(target, big.NewInt(100)).Cmp(limit) > 0
+	b := verified(block)
+	b.Bounded, b.linked = !decided(tip.known(), params), NewHeader(height, &block.MsgBlock().Header, tip.known())
+	return b, nil
 }
 
 func checkContents(block *btcutil.Block, params *chaincfg.Params, now time.Time) error {
 	height := block.Height()
 	if err := blockchain.CheckBlockSanity(block, params.PowLimit, clock{now}); err != nil {
-		return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
+		return fmt.Errorf("%w: %s: %v", ErrFalseBlock, named(height), err)
 	}
 	witness := false
 	for _, tx := range block.MsgBlock().Transactions {
 		if tx.SerializeSizeStripped() == 64 {
-			return fmt.Errorf("%w: block %d holds a transaction of 64 bytes, which could stand for a Merkle node", ErrFalseBlock, height)
+			return fmt.Errorf("%w: %s holds a transaction of 64 bytes, which could stand for a Merkle node", ErrFalseBlock, named(height))
 		}
 		witness = witness || tx.HasWitness()
 	}
 	if witness || height >= segwitHeight(params) {
 		if err := blockchain.ValidateWitnessCommitment(block); err != nil {
-			return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
+			return fmt.Errorf("%w: %s: %v", ErrFalseBlock, named(height), err)
 		}
 	}
 	if height < params.BIP0034Height || height == 0 {
@@ -145,7 +127,7 @@ func checkContents(block *btcutil.Block, params *chaincfg.Params, now time.Time)
 	}
 	coinbase := block.Transactions()[0]
 	if err := blockchain.CheckSerializedHeight(coinbase, height); err != nil {
-		return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
+		return fmt.Errorf("%w: %s: %v", ErrFalseBlock, named(height), err)
 	}
 	return nil
 }

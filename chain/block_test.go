@@ -441,13 +441,14 @@ func TestFloorOfTheMainChain(t *testing.T) {
 		want   error
 	}{
 		{chain.LastCheckpoint + 1, chain.MainnetFloor, nil},
-		{chain.LastCheckpoint + 1, 0x17090300, nil},                 // just under four times the target
-		{chain.LastCheckpoint + 1, 0x170a0000, chain.ErrFalseBlock}, // above it
+		{chain.LastCheckpoint + 1, 0x170240c2, chain.ErrFalseBlock}, // its bits are known
+		{chain.LastCheckpoint + 2, 0x17090300, nil},                 // just under four times the target
+		{chain.LastCheckpoint + 2, 0x170a0000, chain.ErrFalseBlock}, // above it
 		{chain.LastCheckpoint + 1, 0x1d00ffff, chain.ErrFalseBlock},
 		{chain.LastCheckpoint + 5000, 0x1903a30c, chain.ErrFalseBlock},
-		{chain.LastCheckpoint, 0x1d00ffff, nil}, // below it the operator has pinned a hash
+		{chain.LastCheckpoint - 1, 0x1d00ffff, nil}, // below it the checkpoints decide, and see chain.CheckFloor
 	} {
-		h := wire.BlockHeader{Bits: c.bits}
+		h := wire.BlockHeader{Version: 4, Bits: c.bits}
 		if err := chain.CheckHeader(&h, chain.Tip{Height: c.height - 1}, c.height, mainnet()); !errors.Is(err, c.want) {
 			t.Errorf("height %d, bits %08x: %v", c.height, c.bits, err)
 		}

@@ -41,6 +41,16 @@ func (p *progress) now(what string) {
 	p.what = what
 }
 
+// say tells something that stays, and draws the line anew below it.
+func (p *progress) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shown && p.terminal.ErrIsTerminal {
+		fmt.Fprint(p.terminal.Err, "\r\x1b[K")
+	}
+	fmt.Fprintf(p.terminal.Err, format+"\n", args...)
+}
+
 // end takes the line away.
 func (p *progress) end() {
 	p.mu.Lock()

@@ -18,6 +18,11 @@ func TestReorgBelowTheStart(t *testing.T) {
 	w := newWorld(t, ledger)
 	a := wallet.Address(chain.P2WPKH, 1)
 	w.watch(a, "label")
+	w.config.Health.BlindAfter = 3 * time.Second // how long headers from before the start are waited for
+	for _, s := range w.servers {                // with them the fork would be found below the start
+		s.Faults.Set("/blocks/*", chaintest.Fault{Status: 503})
+		s.Faults.Set("/block/*/header", chaintest.Fault{Status: 503})
+	}
 	w.began(ledger)
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	ledger.MineMempool()

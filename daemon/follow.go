@@ -8,7 +8,6 @@ import (
 	"math/big"
 	"time"
 
-	"github.com/btcsuite/btcd/blockchain"
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -35,6 +34,12 @@ type follower struct {
 	log       *slog.Logger
 
 	began time.Time // when this follower was made
+
+	ancestors *ancestors
+	ready     bool              // the headers before the start are there, or not to be had
+	last      *chain.Header     // the last block recorded, with those before it
+	lastCount int               // of ancestors.added when last was read
+	compared  map[string]string // explorer to the tip that was last compared with ours
 }
 
 // shown is an explorer with the height of its tip.
@@ -59,6 +64,13 @@ func (f *follower) round(ctx context.Context) error {
 			f.health.covered(false, err)
 			return err
 		}
+	}
+	if err := f.begun(ctx); err != nil {
+		f.health.covered(false, err)
+		return err
+	}
+	if err := f.heavier(ctx, seen); err != nil {
+		return err
 	}
 	return f.catchUp(ctx, seen, best)
 }
@@ -206,6 +218,9 @@ func (f *follower) fetch(ctx context.Context, e *explorer.Explorer, tip chain.Ti
 	if !errors.Is(err, chain.ErrUnlinked) {
 		f.note(e, err)
 	}
+	if err == nil {
+		err = f.confirmChange(ctx, block)
+	}
 	return block, err
 }
 
@@ -219,6 +234,9 @@ func (f *follower) verified(ctx context.Context, e *explorer.Explorer, tip chain
 	if err != nil {
 		return nil, err
 	}
+	if tip.Pinned, err = f.vouched(e, tip.Height+1, hash); err != nil {
+		return nil, err
+	}
 	raw, err := e.Chain.Block(ctx, hash)
 	f.beat()
 	if errors.Is(err, explorer.ErrNotFound) {
@@ -226,6 +244,11 @@ func (f *follower) verified(ctx context.Context, e *explorer.Explorer, tip chain
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errWithheld, err)
+	}
+	if tip.Header == nil {
+		if tip.Header, err = f.known(ctx, tip); err != nil {
+			return nil, err
+		}
 	}
 	block, err := chain.VerifyBlock(raw, hash, tip, f.params, f.now())
 	if errors.Is(err, chain.ErrFalseBlock) {
@@ -246,6 +269,7 @@ func (f *follower) record(ctx context.Context, e *explorer.Explorer, block *chai
 	if err != nil {
 		return err
 	}
+	f.last = block.Tip().Header
 	f.beat()
 	f.log.Info("block covered", "height", block.Height, "hash", block.Hash, "explorer", e.Name,
 		"transactions", len(block.Transactions), "hits", hits)
@@ -293,15 +317,15 @@ func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) ma
 // where the branch leaves the chain followed, verifies it block by block until
 // it outweighs, and only then steps back.
 func (f *follower) reorg(ctx context.Context, e shown, position sql.Position) (bool, error) {
-	fork, err := f.fork(ctx, e.Explorer, position)
+	fork, err := f.fork(ctx, e, position)
 	if err != nil {
 		return false, err
 	}
-	ours, err := f.workAbove(ctx, fork.Height)
+	above, err := f.known(ctx, position.Tip())
 	if err != nil {
 		return false, err
 	}
-	theirs, tip := new(big.Int), fork
+	ours, theirs, tip := above.WorkAbove(fork.Height), new(big.Int), fork
 	for theirs.Cmp(ours) <= 0 {
 		if tip.Height >= e.tip {
 			return false, nil
@@ -315,7 +339,7 @@ func (f *follower) reorg(ctx context.Context, e shown, position sql.Position) (b
 			return false, err
 		}
 		theirs.Add(theirs, block.Work())
-		tip = chain.Tip{Height: block.Height, Hash: block.Hash, Bits: block.Header.Bits}
+		tip = block.Tip()
 	}
 	f.log.Warn("chain reorganised", "fork", fork.Height, "depth", position.Height-fork.Height, "explorer", e.Name)
 	if err := f.writer.StepBack(ctx, fork.Height); err != nil {
@@ -336,43 +360,38 @@ func (f *follower) branch(ctx context.Context, e *explorer.Explorer, tip chain.T
 		if err := f.record(ctx, e, block); err != nil {
 			return err
 		}
-		tip = chain.Tip{Height: block.Height, Hash: block.Hash, Bits: block.Header.Bits}
+		tip = block.Tip()
 	}
 	return nil
 }
 
 // fork finds the last covered block that an explorer's chain shares.
-func (f *follower) fork(ctx context.Context, e *explorer.Explorer, position sql.Position) (chain.Tip, error) {
-	for height := position.Height; height >= max(0, position.Height-deepestReorg); height-- {
-		ours, known, err := f.store.ChainHash(ctx, height)
+func (f *follower) fork(ctx context.Context, e shown, position sql.Position) (chain.Tip, error) {
+	above, err := f.known(ctx, position.Tip())
+	if err != nil {
+		return chain.Tip{}, err
+	}
+	for height := min(e.tip, position.Height); height >= max(0, position.Height-deepestReorg); height-- {
+		ours, known, err := f.at(ctx, above, height)
 		if err != nil {
 			return chain.Tip{}, err
 		}
 		if !known {
-			return chain.Tip{}, forkBelowStart{e.Name, height + 2}
+			first, err := f.store.FirstHeight(ctx)
+			if err != nil {
+				return chain.Tip{}, err
+			}
+			return chain.Tip{}, forkBelowStart{e.Name, first}
 		}
 		theirs, err := e.Chain.BlockHash(ctx, height)
 		f.beat()
 		if err != nil {
-			f.note(e, err)
+			f.note(e.Explorer, err)
 			return chain.Tip{}, err
 		}
-		if theirs == ours {
-			return chain.Tip{Height: height, Hash: ours}, nil
+		if theirs == ours.Hash {
+			return ours, nil
 		}
 	}
 	return chain.Tip{}, fmt.Errorf("%s shows a chain that shares none of the last %d blocks covered", e.Name, deepestReorg)
-}
-
-// workAbove is the work of the covered blocks above a height.
-func (f *follower) workAbove(ctx context.Context, height int32) (*big.Int, error) {
-	headers, err := f.store.Headers(ctx, height)
-	if err != nil {
-		return nil, err
-	}
-	work := new(big.Int)
-	for _, h := range headers {
-		work.Add(work, blockchain.CalcWork(h.Bits))
-	}
-	return work, nil
 }

@@ -17,6 +17,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer)}
 	l.short = newShortfall()
 	l.hold = newHold(w.store, holdPause(w.config), w.Now)
+	l.ancestors = l.newAncestors()
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
@@ -38,6 +39,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 		group.Go(guarded(func() error { return l.every(ctx, "missing", min(missingPause, after/4), asks.round) }))
 	}
 	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
+	group.Go(guarded(func() error { return l.every(ctx, "ancestors", ancestorsPause, l.ancestors.round) }))
 	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))
@@ -52,6 +54,8 @@ type leader struct {
 	health *health
 	hold   *hold
 	short  *shortfall
+
+	ancestors *ancestors
 }
 
 // Pauses of the leader's loops that are not on the schedule.
@@ -110,6 +114,14 @@ func (l *leader) follower() *follower {
 	return &follower{
 		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, start: l.config.Start,
 		health: l.health, beat: func() { l.pulse.beat("blocks") }, now: l.Now, log: l.Log, began: l.Now(),
+		ancestors: l.ancestors, compared: map[string]string{},
+	}
+}
+
+func (l *leader) newAncestors() *ancestors {
+	return &ancestors{
+		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, health: l.health,
+		beat: func() { l.pulse.beat("ancestors"); l.pulse.beat("blocks") }, now: l.Now, log: l.Log, begin: -1,
 	}
 }
 

@@ -124,6 +124,7 @@ func TestADoubleSpendAwayIsTold(t *testing.T) {
 	height, _ := r.ledger.Tip()
 	r.covered(height)
 	r.expect("0", `SELECT count(*) FROM report.movements`)
+	r.expect("in 50000 replaced", `SELECT concat_ws(' ', direction, amount_sat, state) FROM report.transactions`)
 }
 
 // A block that spends the money elsewhere is proof enough, though no explorer

@@ -9,6 +9,7 @@ import (
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
+	"btcwatch/chain"
 	"btcwatch/chain/explorer"
 	"btcwatch/sql"
 )
@@ -25,12 +26,17 @@ func (f *follower) begin(ctx context.Context, seen []shown) error {
 	if err != nil {
 		return fmt.Errorf("begin following: %w", err)
 	}
-	parent, err := f.parent(ctx, seen, height, hash)
+	header, err := f.header(ctx, seen, height, hash)
 	if err != nil {
 		return fmt.Errorf("begin following: %w", err)
 	}
+	if f.start.Hash == nil {
+		if err := chain.CheckFloor(&header, height, f.params); err != nil {
+			return fmt.Errorf("begin following: %w; if it is the right one all the same, vouch for it: start = \"%d:%s\"", err, height, hash)
+		}
+	}
 	f.log.Info("following begins", "height", height, "hash", hash, "rests_on", restsOn)
-	return f.writer.SetStart(ctx, sql.Start{Height: height, Parent: parent, RestsOn: restsOn, Proves: proves})
+	return f.writer.SetStart(ctx, sql.Start{Height: height, Parent: header.PrevBlock, RestsOn: restsOn, Proves: proves})
 }
 
 func (f *follower) anchor(ctx context.Context, seen []shown) (height int32, hash chainhash.Hash, restsOn string, proves bool, err error) {
@@ -129,10 +135,9 @@ func contains(all []string, one string) bool {
 	return false
 }
 
-// parent reads the hash of the block before the start from the start's own
-// header, which its hash covers.
-func (f *follower) parent(ctx context.Context, seen []shown, height int32, hash chainhash.Hash) (chainhash.Hash, error) {
-	err := fmt.Errorf("no explorer shows block %d", height)
+// header gives the header of the start, which its hash covers.
+func (f *follower) header(ctx context.Context, seen []shown, height int32, hash chainhash.Hash) (header wire.BlockHeader, err error) {
+	err = fmt.Errorf("no explorer shows block %d", height)
 	for _, e := range seen {
 		if e.tip < height {
 			continue
@@ -143,14 +148,13 @@ func (f *follower) parent(ctx context.Context, seen []shown, height int32, hash 
 		if err != nil {
 			continue
 		}
-		var header wire.BlockHeader
 		if err = header.Deserialize(bytes.NewReader(raw)); err == nil && header.BlockHash() == hash {
-			return header.PrevBlock, nil
+			return header, nil
 		}
 		err = badAnswer(e.Name, fmt.Sprintf("block %d", height), fmt.Errorf("not the block with hash %s", hash))
 		f.note(e.Explorer, err)
 	}
-	return chainhash.Hash{}, err
+	return header, err
 }
 
 // raise puts following on a better footing once two operators agree on the
@@ -195,10 +199,11 @@ func (f *follower) beginAgain(ctx context.Context, seen []shown, below forkBelow
 	if len(names) == 0 || !proves && f.operators() > 1 {
 		return fmt.Errorf("%w; two operators do not agree on that yet", below)
 	}
-	parent, err := f.parent(ctx, seen, below.start, hash)
+	header, err := f.header(ctx, seen, below.start, hash)
 	if err != nil {
 		return fmt.Errorf("%w: %w", below, err)
 	}
+	parent := header.PrevBlock
 	ours, _, err := f.store.ChainHash(ctx, below.start-1)
 	if err != nil {
 		return err

@@ -74,15 +74,23 @@ func (w *Writer) RaiseStart(ctx context.Context, at chainhash.Hash, restsOn stri
 	})
 }
 
+// FirstHeight is the height of the first block that following ever began with.
+func (s *Store) FirstHeight(ctx context.Context) (int32, error) {
+	var first int32
+	err := s.pool.QueryRow(ctx, `SELECT min(height) FROM btcwatch.start HAVING count(*) > 0`).Scan(&first)
+	if err != nil {
+		return 0, fmt.Errorf("read where following began: %w", err)
+	}
+	return first, nil
+}
+
 // LatestStart gives what following rests on; false before it has begun.
 func (s *Store) LatestStart(ctx context.Context) (Start, bool, error) {
 	var start Start
 	var parent []byte
 	err := s.pool.QueryRow(ctx, `
 		SELECT height, parent_hash, rests_on, proves
-		FROM btcwatch.start
-		ORDER BY id DESC
-		LIMIT 1`).Scan(&start.Height, &parent, &start.RestsOn, &start.Proves)
+		FROM btcwatch.start_now`).Scan(&start.Height, &parent, &start.RestsOn, &start.Proves)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return start, false, nil
 	}
@@ -204,6 +212,9 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 			return err
 		}
 		if err := c.place(ctx, id, facts); err != nil {
+			return err
+		}
+		if err := c.putBranches(ctx, id, block, facts); err != nil {
 			return err
 		}
 		return c.advance(ctx, c.position.Tip())

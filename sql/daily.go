@@ -26,7 +26,7 @@ func (w *Writer) TellDaily(ctx context.Context, d Daily) error {
 	r := alerts.Report{Network: chain.NetworkName(w.store.params), Date: d.Date, To: w.settled(), Versions: d.Versions}
 	told := false
 	read := func(tx pgx.Tx) (err error) {
-		g := gathering{tx, d}
+		g := dayReader{tx, d}
 		if told, err = g.told(ctx, r.Alert(w.store.key).ID); told || err != nil {
 			return err
 		}
@@ -56,18 +56,18 @@ func (w *Writer) settled() time.Time {
 	return w.store.now().UTC().Truncate(time.Microsecond)
 }
 
-// gathering reads the figures of a daily report, all as of one moment.
-type gathering struct {
+// dayReader reads the figures of a daily report, all as of one moment.
+type dayReader struct {
 	tx    pgx.Tx
 	daily Daily
 }
 
-func (g gathering) told(ctx context.Context, id alerts.ID) (told bool, err error) {
+func (g dayReader) told(ctx context.Context, id alerts.ID) (told bool, err error) {
 	err = g.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM btcwatch.alert WHERE id = $1)`, id[:]).Scan(&told)
 	return told, err
 }
 
-func (g gathering) gather(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) gather(ctx context.Context, r *alerts.Report) error {
 	for _, read := range []func(context.Context, *alerts.Report) error{
 		g.since, g.counts, g.payments, g.blocks, g.gaps, g.explorers, g.oldest,
 	} {
@@ -80,7 +80,7 @@ func (g gathering) gather(ctx context.Context, r *alerts.Report) error {
 
 // since is where the last report ended; a day ago where there is none, or where
 // it ended in the future because the clock was wrong.
-func (g gathering) since(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) since(ctx context.Context, r *alerts.Report) error {
 	err := g.tx.QueryRow(ctx, `
 		SELECT (convert_from(body, 'UTF8')::json #>> '{data,report,to}')::timestamptz
 		FROM btcwatch.alert
@@ -96,7 +96,7 @@ func (g gathering) since(ctx context.Context, r *alerts.Report) error {
 	return nil
 }
 
-func (g gathering) counts(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) counts(ctx context.Context, r *alerts.Report) error {
 	return g.tx.QueryRow(ctx, `
 		SELECT (SELECT count(DISTINCT script_id) FROM btcwatch.listing_now),
 		       (SELECT count(*) FROM btcwatch.delivery WHERE state = 'waiting'),
@@ -119,7 +119,7 @@ func (g gathering) counts(ctx context.Context, r *alerts.Report) error {
 }
 
 // payments counts each payment once, by the first word about it.
-func (g gathering) payments(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) payments(ctx context.Context, r *alerts.Report) error {
 	found, err := g.tx.Query(ctx, `
 		SELECT a.severity, coalesce(a.direction, ''), count(*), coalesce(sum(a.amount), 0)::bigint, count(*) FILTER (WHERE a.amount IS NULL)
 		FROM btcwatch.alert a
@@ -155,7 +155,7 @@ func (g gathering) payments(ctx context.Context, r *alerts.Report) error {
 	return err
 }
 
-func (g gathering) blocks(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) blocks(ctx context.Context, r *alerts.Report) error {
 	var from, to *int32
 	err := g.tx.QueryRow(ctx, `
 		SELECT min(b.height), max(b.height)
@@ -169,7 +169,7 @@ func (g gathering) blocks(ctx context.Context, r *alerts.Report) error {
 	return err
 }
 
-func (g gathering) gaps(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) gaps(ctx context.Context, r *alerts.Report) error {
 	found, err := g.tx.Query(ctx, `
 		SELECT g.kind, coalesce(g.address, ''), g.from_height, g.to_height, g.from_time, g.to_time, g.reason
 		FROM report.gaps g
@@ -196,7 +196,7 @@ func (g gathering) gaps(ctx context.Context, r *alerts.Report) error {
 	return err
 }
 
-func (g gathering) explorers(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) explorers(ctx context.Context, r *alerts.Report) error {
 	found, err := g.tx.Query(ctx, `
 		SELECT name, state, tip_height, last_success_at
 		FROM report.explorers
@@ -213,7 +213,7 @@ func (g gathering) explorers(ctx context.Context, r *alerts.Report) error {
 	return err
 }
 
-func (g gathering) oldest(ctx context.Context, r *alerts.Report) error {
+func (g dayReader) oldest(ctx context.Context, r *alerts.Report) error {
 	var o alerts.OpenAlert
 	var severity string
 	err := g.tx.QueryRow(ctx, `

@@ -38,30 +38,6 @@ func (s *Store) ChainHash(ctx context.Context, height int32) (chainhash.Hash, bo
 	return chainhash.Hash(hash), true, nil
 }
 
-// Headers gives the covered headers above a height, lowest first.
-func (s *Store) Headers(ctx context.Context, above int32) ([]wire.BlockHeader, error) {
-	found, err := s.pool.Query(ctx, `
-		SELECT b.header
-		FROM btcwatch.chain_now n
-		JOIN btcwatch.block b ON b.id = n.block_id
-		WHERE n.height > $1
-		ORDER BY n.height`, above)
-	if err != nil {
-		return nil, err
-	}
-	raws, err := pgx.CollectRows(found, pgx.RowTo[[]byte])
-	if err != nil {
-		return nil, fmt.Errorf("read the covered headers above %d: %w", above, err)
-	}
-	headers := make([]wire.BlockHeader, len(raws))
-	for i, raw := range raws {
-		if err := headers[i].Deserialize(bytes.NewReader(raw)); err != nil {
-			return nil, err
-		}
-	}
-	return headers, nil
-}
-
 // StepBack takes the blocks above a height off the chain, in one commit: they
 // stay recorded as no longer on it, their transactions are unconfirmed again,
 // and whoever was told of a confirmation is told that it no longer holds.
@@ -149,7 +125,8 @@ func (c *commit) stepBack(ctx context.Context, to chain.Tip) error {
 	return c.advance(ctx, to)
 }
 
-// coveredTip is the covered block at a height, or the start's parent below it.
+// coveredTip is the covered block at a height, or below them one of which the
+// header is known, or the start's parent.
 func (c *commit) coveredTip(ctx context.Context, height int32) (chainhash.Hash, uint32, error) {
 	var header []byte
 	err := c.tx.QueryRow(ctx, `
@@ -164,6 +141,9 @@ func (c *commit) coveredTip(ctx context.Context, height int32) (chainhash.Hash, 
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return chainhash.Hash{}, 0, err
+	}
+	if hash, bits, err := c.ancestorAt(ctx, height); err == nil || !errors.Is(err, pgx.ErrNoRows) {
+		return hash, bits, err
 	}
 	var parent []byte
 	err = c.tx.QueryRow(ctx, `

@@ -167,9 +167,7 @@ func (c *commit) loadSources(ctx context.Context) error {
 	}
 	err = c.tx.QueryRow(ctx, `
 		SELECT rests_on, proves
-		FROM btcwatch.start
-		ORDER BY id DESC
-		LIMIT 1`).Scan(&c.restsOn, &c.proves)
+		FROM btcwatch.start_now`).Scan(&c.restsOn, &c.proves)
 	if err == pgx.ErrNoRows {
 		c.restsOn, c.proves = "", false
 		return nil

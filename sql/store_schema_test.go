@@ -107,6 +107,8 @@ func (b *bench) dangling() {
 		`SELECT count(*) FROM btcwatch.tx t WHERE NOT EXISTS (SELECT FROM btcwatch.tx_output o WHERE o.tx_id = t.id)`,
 		`SELECT count(*) FROM btcwatch.tx t WHERE NOT EXISTS (SELECT FROM btcwatch.tx_input i WHERE i.tx_id = t.id)`,
 		`SELECT count(*) FROM btcwatch.tx t WHERE NOT EXISTS (SELECT FROM btcwatch.observation o WHERE o.tx_id = t.id)`,
+		`SELECT count(*) FROM btcwatch.placement p WHERE NOT EXISTS (SELECT FROM btcwatch.branch m WHERE m.block_id = p.block_id AND m.tx_id = p.tx_id)`,
+		`SELECT count(*) FROM btcwatch.placement p WHERE NOT EXISTS (SELECT FROM btcwatch.coinbase c WHERE c.block_id = p.block_id)`,
 		`SELECT count(*) FROM btcwatch.tx t WHERE sha256(sha256(t.raw)) <> t.txid AND get_byte(t.raw, 4) <> 0`,
 		`SELECT count(*) FROM btcwatch.tx_now n JOIN LATERAL (SELECT * FROM btcwatch.tx_event e WHERE e.tx_id = n.tx_id ORDER BY e.id DESC LIMIT 1) e ON true
 		 WHERE (e.turn, e.state, e.proof) <> (n.turn, n.state, n.proof) OR e.block_hash IS DISTINCT FROM n.block_hash`,

@@ -73,12 +73,32 @@ func (e *Esplora) blockSummary(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.summary(b), nil
+}
+
+func (e *Esplora) summary(b *indexedBlock) []byte {
 	var times []int64
 	for height := int64(b.height); height > int64(b.height)-11 && e.at(height) != nil; height-- {
 		times = append(times, e.at(height).msg.Header.Timestamp.Unix())
 	}
 	slices.Sort(times)
-	return e.render.block(b, times[len(times)/2]), nil
+	return e.render.block(b, times[len(times)/2])
+}
+
+// blockList is the ten newest blocks at and below a height, newest first; from
+// the tip on where the height is none or beyond it, as electrs does.
+func (e *Esplora) blockList(r *http.Request) ([]byte, error) {
+	start, err := strconv.ParseUint(r.PathValue("start"), 10, 31)
+	b := e.at(int64(start))
+	if err != nil || b == nil {
+		b = e.tip()
+	}
+	body := []byte{'['}
+	for i := 0; i < blocksPage && b != nil; i++ {
+		body = append(comma(body, i), e.summary(b)...)
+		b = e.at(int64(b.height) - 1)
+	}
+	return append(body, ']'), nil
 }
 
 func (e *Esplora) blockStatus(r *http.Request) ([]byte, error) {

@@ -371,3 +371,29 @@ func BenchmarkMakeHistory10000(b *testing.B) {
 		}
 	}
 }
+
+// The list of blocks is ten long and goes down.
+func TestBlockList(t *testing.T) {
+	c := NewChain()
+	b := serve(t, NewEsplora(c, c.Params()))
+	c.MineEmpty(25)
+	for _, want := range []struct {
+		path         string
+		first, count int32
+	}{{"/blocks", 25, 10}, {"/blocks/25", 25, 10}, {"/blocks/13", 13, 10}, {"/blocks/4", 4, 5}, {"/blocks/0", 0, 1}, {"/blocks/500", 25, 10}, {"/blocks/none", 25, 10}} {
+		var list []struct {
+			ID     string
+			Height int32
+		}
+		decode(t, b.ok(want.path), &list)
+		if len(list) != int(want.count) {
+			t.Errorf("%s has %d blocks", want.path, len(list))
+			continue
+		}
+		for i, block := range list {
+			if height := want.first - int32(i); block.Height != height || block.ID != c.BlockAt(height).BlockHash().String() {
+				t.Errorf("%s, block %d is %+v", want.path, i, block)
+			}
+		}
+	}
+}

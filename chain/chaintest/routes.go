@@ -37,6 +37,7 @@ const (
 	mempoolPage = 50
 	sharedPage  = 50 // of mempool/electrs' /txs
 	maxUTXOs    = 500
+	blocksPage  = 10
 
 	typeJSON  = "application/json"
 	typeText  = "text/plain"
@@ -54,6 +55,8 @@ func (e *Esplora) handler() http.Handler {
 	}{
 		{"/blocks/tip/height", typeText, e.tipHeight},
 		{"/blocks/tip/hash", typeText, e.tipHash},
+		{"/blocks", typeJSON, e.blockList},
+		{"/blocks/{start}", typeJSON, e.blockList},
 		{"/block-height/{height}", typeText, e.blockHeight},
 		{"/block/{hash}", typeJSON, e.blockSummary},
 		{"/block/{hash}/status", typeJSON, e.blockStatus},

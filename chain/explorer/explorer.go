@@ -9,6 +9,7 @@ import (
 	"iter"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
 
 	"btcwatch/chain"
 )
@@ -21,6 +22,7 @@ type Explorer struct {
 	URL      string // without credentials, for messages
 
 	Chain        Chain
+	Headers      Headers
 	Addresses    Addresses
 	Transactions Transactions
 
@@ -40,6 +42,16 @@ type Chain interface {
 	BlockHash(ctx context.Context, height int32) (chainhash.Hash, error)
 	// Block is the raw block with that hash, header first.
 	Block(ctx context.Context, hash chainhash.Hash) ([]byte, error)
+}
+
+// Headers answers with headers alone, for what lies before the blocks that are
+// followed.
+type Headers interface {
+	// Headers gives the header with that hash, whose block stands at the height,
+	// and those before it, as many as one answer of the explorer holds, highest
+	// first: each is the one that the header above it names. ErrNotFound where
+	// the explorer does not have the block.
+	Headers(ctx context.Context, height int32, hash chainhash.Hash) ([]wire.BlockHeader, error)
 }
 
 // Addresses answers what happened at an address.

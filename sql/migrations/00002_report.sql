@@ -42,6 +42,18 @@ FROM btcwatch.movement m
 LEFT JOIN btcwatch.debit_amount d
     ON m.amount IS NULL AND m.direction = 1 AND d.script_id = m.script_id AND d.tx_id = m.tx_id AND d.n = m.n;
 
+-- What a transaction does to the scripts of its outputs (0) and of the outputs
+-- that it spends (1), as far as they are known, wherever it stands.
+CREATE VIEW btcwatch.vanished AS
+SELECT o.script_id, o.tx_id, 0::smallint AS direction, o.amount
+FROM btcwatch.tx_output o
+UNION ALL
+SELECT coalesce(po.script_id, so.script_id), i.tx_id, 1::smallint, coalesce(po.amount, so.amount)
+FROM btcwatch.tx_input i
+LEFT JOIN btcwatch.tx p ON p.txid = i.prev_txid
+LEFT JOIN btcwatch.tx_output po ON po.tx_id = p.id AND po.n = i.prev_n
+LEFT JOIN btcwatch.stated_output so ON so.txid = i.prev_txid AND so.n = i.prev_n;
+
 -- The listings in force: nothing supersedes them and they are not retired.
 CREATE VIEW btcwatch.listing_now AS
 SELECT l.*
@@ -86,7 +98,7 @@ SELECT s.address,
            ELSE 'out'
        END AS direction,
        CASE WHEN a.unknown = 0 AND a.credits + a.debits > 0 THEN abs(a.received - a.sent) END AS amount_sat,
-       CASE WHEN a.unknown = 0 AND a.credits + a.debits > 0 THEN abs(a.received - a.sent)::numeric / 100000000 END AS amount_btc,
+       CASE WHEN a.unknown = 0 AND a.credits + a.debits > 0 THEN round(abs(a.received - a.sent)::numeric / 100000000, 8) END AS amount_btc,
        n.fee AS fee_sat,
        n.state,
        CASE WHEN a.stated > 0 THEN 'reported' ELSE n.proof END AS proof,
@@ -126,6 +138,14 @@ JOIN LATERAL (
         SELECT q.direction, q.amount, q.stated AND NOT btcwatch.held(q.tx_id, q.n, q.script_id, q.amount)
         FROM btcwatch.pending q
         WHERE q.script_id = u.script_id AND q.tx_id = u.tx_id
+        UNION ALL
+        -- what never stood in a block shows what it would have done
+        SELECT v.direction, v.amount, v.direction = 1
+        FROM btcwatch.vanished v
+        WHERE v.script_id = u.script_id
+          AND v.tx_id = u.tx_id
+          AND n.state IN ('replaced', 'dropped')
+          AND NOT EXISTS (SELECT FROM btcwatch.movement l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
     ) x
 ) a ON true;
 COMMENT ON VIEW report.transactions IS 'One row an address and transaction. Summing it is not the balance: take report.balances.';
@@ -140,7 +160,7 @@ SELECT s.address,
        CASE m.direction WHEN 0 THEN 'in' ELSE 'out' END AS direction,
        m.n AS index,
        m.amount AS amount_sat,
-       m.amount::numeric / 100000000 AS amount_btc,
+       round(m.amount::numeric / 100000000, 8) AS amount_btc,
        n.height AS block_height,
        n.block_time,
        m.stated AND NOT btcwatch.held(m.tx_id, m.n, m.script_id, m.amount) AS stated
@@ -154,7 +174,7 @@ SELECT s.address,
        CASE q.direction WHEN 0 THEN 'in' ELSE 'out' END,
        q.n,
        q.amount,
-       q.amount::numeric / 100000000,
+       round(q.amount::numeric / 100000000, 8),
        NULL,
        NULL,
        q.stated AND NOT btcwatch.held(q.tx_id, q.n, q.script_id, q.amount)
@@ -168,7 +188,7 @@ COMMENT ON COLUMN report.movements.stated IS 'True for a debit whose spent outpu
 CREATE VIEW report.balances AS
 SELECT s.address,
        CASE WHEN k.known AND coalesce(b.unknown_debits, 0) = 0 THEN coalesce(b.received - b.sent, 0) END AS balance_sat,
-       CASE WHEN k.known AND coalesce(b.unknown_debits, 0) = 0 THEN coalesce(b.received - b.sent, 0)::numeric / 100000000 END AS balance_btc,
+       CASE WHEN k.known AND coalesce(b.unknown_debits, 0) = 0 THEN round(coalesce(b.received - b.sent, 0)::numeric / 100000000, 8) END AS balance_btc,
        coalesce(b.received, 0) AS received_sat,
        coalesce(b.sent, 0) AS sent_sat,
        coalesce(b.pending_received - b.pending_sent, 0) AS unconfirmed_sat,
@@ -225,7 +245,7 @@ SELECT s.address,
        c.address AS counterparty,
        d.direction,
        sum(d.amount)::bigint AS amount_sat,
-       sum(d.amount)::numeric / 100000000 AS amount_btc,
+       round(sum(d.amount)::numeric / 100000000, 8) AS amount_btc,
        count(DISTINCT d.tx_id) AS tx_count,
        min(d.at) AS first_at,
        max(d.at) AS last_at
@@ -313,6 +333,7 @@ COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how it di
 -- +goose Down
 DROP SCHEMA report CASCADE;
 DROP VIEW btcwatch.listing_now;
+DROP VIEW btcwatch.vanished;
 DROP VIEW btcwatch.moved;
 DROP FUNCTION btcwatch.held(bigint, integer, bigint, bigint);
 DROP FUNCTION btcwatch.display(bytea);

@@ -9,15 +9,10 @@ import (
 
 func (w *world) lookAtRecord(ctx context.Context) error {
 	w.say.heading("What an analyst finds")
-	height, err := w.node.Height(ctx)
-	if err != nil {
+	if err := w.awaitCovered(ctx); err != nil {
 		return err
 	}
-	err = w.awaitRows(ctx, "the last block", `SELECT DISTINCT to_height FROM coverage WHERE how = 'followed by blocks'`, fmt.Sprint(height))
-	if err != nil {
-		return err
-	}
-	err = w.awaitRows(ctx, "all deliveries done", `SELECT count(*) FROM deliveries WHERE state <> 'delivered'`, "0")
+	err := w.awaitRows(ctx, "all deliveries done", `SELECT count(*) FROM deliveries WHERE state <> 'delivered'`, "0")
 	if err != nil {
 		return err
 	}
@@ -27,17 +22,25 @@ func (w *world) lookAtRecord(ctx context.Context) error {
 		`SELECT label, balance_btc::numeric(12,8), received_sat, sent_sat, tx_count FROM balances JOIN addresses USING (address) ORDER BY label`,
 		`SELECT channel, state, count(*) AS alerts, max(attempts) AS most_tries FROM deliveries GROUP BY 1, 2 ORDER BY 1`,
 	} {
-		var table string
-		err := w.await(ctx, "an answer of the database", func() (done bool, err error) {
-			table, err = w.daemon.table(ctx, query)
-			return err == nil, err
-		})
-		if err != nil {
+		if err := w.showTable(ctx, query); err != nil {
 			return err
 		}
-		w.say.tell("$ btcwatch sql -- -c \"%s\"", strings.Join(strings.Fields(query), " "))
-		w.say.show(table)
 	}
+	return nil
+}
+
+// showTable asks the database a question, as an analyst would.
+func (w *world) showTable(ctx context.Context, query string) error {
+	var table string
+	err := w.await(ctx, "an answer of the database", func() (done bool, err error) {
+		table, err = w.daemon.table(ctx, query)
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	w.say.tell("$ btcwatch sql -- -c \"%s\"", strings.Join(strings.Fields(query), " "))
+	w.say.show(table)
 	return nil
 }
 
@@ -53,6 +56,7 @@ func (w *world) count(ctx context.Context) error {
 	t := &tally{}
 	w.countAlerts(t)
 	w.countChannels(t)
+	w.countThreads(t)
 	for _, compare := range []func(context.Context, *tally) error{w.countTransactions, w.countBalances, w.countQuiet, w.countHeights} {
 		if err := compare(ctx, t); err != nil {
 			return err
@@ -62,8 +66,8 @@ func (w *world) count(ctx context.Context) error {
 	for _, fault := range t.faults {
 		w.say.tell("%s", fault)
 	}
-	w.say.tell("The chain demands %d alerts, each once on 3 channels; %d payments and %d balances in the record; that the dust is recorded and told to nobody; and that no block is left out.",
-		len(w.wanted), len(w.ledger.effects), len(w.ledger.watched))
+	w.say.tell("The chain demands %d alerts, each once on 3 channels, in %d threads of mail; %d payments and %d balances in the record, and nothing of what was invented; that the dust and the %d alerts that are no news are recorded and sent to nobody; and that no block is left out.",
+		len(w.wanted), len(w.threads()), len(w.ledger.effects), len(w.ledger.watched), len(w.hushed))
 	result := fmt.Sprintf("%d of %d happened, %d lost, %d doubled", t.happened, t.all, t.lost, t.doubled)
 	if t.strange > 0 {
 		result += fmt.Sprintf(", %d that nothing on the chain explains", t.strange)
@@ -95,7 +99,7 @@ func (w *world) countAlerts(t *tally) {
 				missing = append(missing, box.what)
 				continue
 			}
-			faults = want.faults(b)
+			faults = w.faults(want, b)
 		}
 		if len(missing) > 0 {
 			t.lost++
@@ -178,9 +182,14 @@ func (w *world) countTransactions(ctx context.Context, t *tally) error {
 		if e.historic {
 			proof = "-" // no block of that time has to be verified
 		}
-		want = append(want, fmt.Sprintf("%s|%s|%s|%d|confirmed|%d|%s|%s", e.to.text, e.txid, e.direction, e.amount, e.height, e.block, proof))
+		row := fmt.Sprintf("%s|%s|%s", e.to.text, e.txid, e.state())
+		if e.confirmed {
+			row += fmt.Sprintf("|%s|%d|%d|%s|%s", e.direction, e.amount, e.height, e.block, proof)
+		}
+		want = append(want, row)
 	}
-	got, err := w.rows(ctx, `SELECT address, txid, direction, amount_sat, state, block_height, block_hash, CASE WHEN historic THEN '-' ELSE proof END FROM transactions`)
+	got, err := w.rows(ctx, `SELECT concat_ws('|', address, txid, state, CASE state WHEN 'confirmed' THEN
+		concat_ws('|', direction, amount_sat, block_height, block_hash, CASE WHEN historic THEN '-' ELSE proof END) END) FROM transactions`)
 	t.countRows("a payment", want, got)
 	return err
 }
@@ -195,20 +204,33 @@ func (w *world) countBalances(ctx context.Context, t *tally) error {
 	return err
 }
 
-// countQuiet looks whether dust was kept quiet: recorded as alerts for the
-// daily report, and no delivery made of them. That none came is known already.
+// countQuiet looks whether dust, and what is no news, was kept quiet: recorded
+// as alerts for the daily report, and no delivery made of them. That none came
+// is known already.
 func (w *world) countQuiet(ctx context.Context, t *tally) error {
 	for _, e := range w.ledger.effects {
 		if e.amount != dust {
 			continue
 		}
-		got, err := w.rows(ctx, fmt.Sprintf(`SELECT bool_and(quiet), count(*) > 0, count(d.channel) FROM alerts a LEFT JOIN deliveries d ON d.alert_id = a.id WHERE txid = '%s'`, e.txid))
-		if err != nil {
+		if err := w.countHushed(ctx, t, told{kind: "transaction.%", about: e}); err != nil {
 			return err
 		}
-		t.check(slices.Equal(got, []string{"t|t|0"}), "the dust of %s is not kept quiet: %v", e.txid, got)
+	}
+	for _, hushed := range w.hushed {
+		if err := w.countHushed(ctx, t, hushed); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func (w *world) countHushed(ctx context.Context, t *tally, hushed told) error {
+	got, err := w.rows(ctx, fmt.Sprintf(`SELECT bool_and(quiet), count(*) > 0, count(d.channel) FROM alerts a LEFT JOIN deliveries d ON d.alert_id = a.id WHERE txid = '%s' AND type LIKE '%s'`,
+		hushed.about.txid, hushed.kind))
+	if err == nil {
+		t.check(slices.Equal(got, []string{"t|t|0"}), "%s is not kept quiet: %v", hushed, got)
+	}
+	return err
 }
 
 // countHeights looks whether every block since the start was covered.

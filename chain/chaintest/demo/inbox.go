@@ -91,6 +91,10 @@ type body struct {
 	Timestamp time.Time `json:"timestamp"`
 	Data      struct {
 		ID          string   `json:"id"`
+		Thread      string   `json:"thread"`
+		Corrects    string   `json:"corrects"`
+		ReplacedBy  string   `json:"replaced_by"`
+		ReportedBy  []string `json:"reported_by"`
 		Severity    string   `json:"severity"`
 		Network     string   `json:"network"`
 		Address     string   `json:"address"`

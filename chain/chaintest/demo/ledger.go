@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 )
@@ -33,6 +31,28 @@ type effect struct {
 	block     chainhash.Hash
 	height    int32
 	confirmed bool
+
+	replaces   *effect        // whose coins it spends instead
+	replacedBy chainhash.Hash // zero: by nothing
+}
+
+// state is how the payment stands.
+func (e *effect) state() string {
+	switch {
+	case e.confirmed:
+		return "confirmed"
+	case e.replacedBy != chainhash.Hash{}:
+		return "replaced"
+	}
+	return "unconfirmed"
+}
+
+// first is the payment with which a row of replacements began.
+func (e *effect) first() *effect {
+	for e.replaces != nil {
+		e = e.replaces
+	}
+	return e
 }
 
 func newLedger(list []watched) *ledger {
@@ -91,6 +111,31 @@ func (l *ledger) confirm(height int32, block *wire.MsgBlock) {
 	}
 }
 
+// leave says that a block is not on the chain any more.
+func (l *ledger) leave(block chainhash.Hash) {
+	for _, e := range l.effects {
+		if e.confirmed && e.block == block {
+			e.block, e.height, e.confirmed = chainhash.Hash{}, 0, false
+		}
+	}
+}
+
+// replace takes in a transaction that spends the coins of an unconfirmed
+// payment, so that the payment can never be in a block beside it.
+func (l *ledger) replace(old *effect, tx *wire.MsgTx) []*effect {
+	old.replacedBy = tx.TxHash()
+	for at := range l.coins {
+		if at.Hash == old.txid {
+			delete(l.coins, at)
+		}
+	}
+	made := l.add(tx)
+	for _, e := range made {
+		e.replaces = old
+	}
+	return made
+}
+
 func (l *ledger) balance(w watched) int64 {
 	var sum int64
 	for _, e := range l.effects {
@@ -100,62 +145,3 @@ func (l *ledger) balance(w watched) int64 {
 	}
 	return sum
 }
-
-// told is an alert that has to come, once on every channel.
-type told struct {
-	kind  string // its type
-	about *effect
-}
-
-func (t told) String() string {
-	if t.about == nil {
-		return t.kind
-	}
-	return fmt.Sprintf("%s of %s at %s (transaction %s)", t.kind, btc(t.about.amount), t.about.to.label, t.about.txid)
-}
-
-// meant says whether an alert is the one that has to come.
-func (t told) meant(b body) bool {
-	if t.about == nil {
-		return b.Type == t.kind
-	}
-	return b.Type == t.kind && b.Data.Address == t.about.to.text && b.Data.TxID == t.about.txid.String()
-}
-
-// faults compares an alert with the chain.
-func (t told) faults(b body) (faults []string) {
-	e, d := t.about, b.Data
-	if e == nil {
-		return nil
-	}
-	differs := func(what string, says, is any) {
-		if says != is {
-			faults = append(faults, fmt.Sprintf("%s is %v and the alert says %v", what, is, says))
-		}
-	}
-	var amount any
-	if d.AmountSat != nil {
-		amount = *d.AmountSat
-	}
-	differs("the network", d.Network, "regtest")
-	differs("the label", d.Label, e.to.label)
-	differs("the direction", d.Direction, e.direction)
-	differs("the amount in satoshis", amount, any(e.amount))
-	differs("the severity", d.Severity, map[string]string{"in": "medium", "out": "high"}[e.direction])
-	if t.kind == seen {
-		differs("the state", d.State, "unconfirmed")
-		differs("a grade of proven, which nothing can prove yet,", d.Proof == "proven", false)
-		return faults
-	}
-	differs("the state", d.State, "confirmed")
-	differs("the grade", d.Proof, "proven")
-	differs("the block", d.BlockHash, e.block.String())
-	return faults
-}
-
-// The alerts that have to come.
-const (
-	seen      = "transaction.seen"
-	confirmed = "transaction.confirmed"
-	listed    = "list.changed"
-)

@@ -30,6 +30,7 @@ func (w *world) play(ctx context.Context) error {
 	for _, act := range []func(context.Context) error{
 		w.beginChain, w.openReceivers, w.beginWatch,
 		w.paymentComesIn, w.twoAtOnceAndDust, w.moneyGoesOut,
+		w.paymentReplaced, w.blocksLeave, w.explorerLies,
 		w.receiverBreaks, w.killBoth, w.startAgain,
 		w.lookAtRecord, w.count,
 	} {
@@ -114,6 +115,7 @@ func (w *world) openReceivers(ctx context.Context) error {
 	for i := range explorers {
 		server := chaintest.NewEsplora(w.node, w.node.Params())
 		server.Flavour = chaintest.Flavour(i)
+		w.servers = append(w.servers, server)
 		url, stop := server.Serve()
 		w.later(stop)
 		w.explorer = append(w.explorer, url)
@@ -253,7 +255,7 @@ func (w *world) receiverBreaks(ctx context.Context) error {
 		return err
 	}
 	w.say.tell("Somebody pays %s to the second address.", btc(paid[0].amount))
-	b, err := w.expect(ctx, told{seen, paid[0]}, w.cases.inbox)
+	b, err := w.expect(ctx, told{kind: seen, about: paid[0]}, w.cases.inbox)
 	if err != nil {
 		return err
 	}
@@ -308,7 +310,7 @@ func (w *world) startAgain(ctx context.Context) error {
 		return err
 	}
 	w.say.tell("The receiver is mended, and btcwatch is started again.")
-	b, err := w.expect(ctx, told{seen, w.late})
+	b, err := w.expect(ctx, told{kind: seen, about: w.late})
 	if err != nil {
 		return err
 	}
@@ -329,7 +331,7 @@ func (w *world) startAgain(ctx context.Context) error {
 func (w *world) expectSeen(ctx context.Context, effects []*effect) error {
 	began := time.Now()
 	for _, e := range effects {
-		b, err := w.expect(ctx, told{seen, e})
+		b, err := w.expect(ctx, told{kind: seen, about: e})
 		if err != nil {
 			return err
 		}
@@ -350,7 +352,7 @@ func (w *world) confirm(ctx context.Context, effects []*effect) ([]body, error) 
 func (w *world) expectConfirmed(ctx context.Context, effects []*effect) ([]body, error) {
 	var all []body
 	for _, e := range effects {
-		b, err := w.expect(ctx, told{confirmed, e})
+		b, err := w.expect(ctx, told{kind: confirmed, about: e, block: e.block})
 		if err != nil {
 			return nil, err
 		}

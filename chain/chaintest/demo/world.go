@@ -34,9 +34,12 @@ type world struct {
 	record     *recordFile // file
 
 	wanted   []told
+	altered  *effect  // about which an explorer lied
 	late     *effect  // paid while the receiver was out of order
 	missed   *effect  // paid while nobody watched
+	hushed   []told   // that have to be recorded and sent to nobody
 	explorer []string // urls
+	servers  []*chaintest.Esplora
 	stops    []func()
 }
 
@@ -78,7 +81,7 @@ func (w *world) later(stop func()) { w.stops = append(w.stops, stop) }
 func randomMoments(n int) moments {
 	var all moments
 	for range n {
-		all = append(all, time.Second+rand.N(17*time.Second).Truncate(100*time.Millisecond))
+		all = append(all, time.Second+rand.N(31*time.Second).Truncate(100*time.Millisecond))
 	}
 	return all
 }
@@ -218,7 +221,7 @@ func (w *world) expect(ctx context.Context, t told, but ...*inbox) (body, error)
 			return found, err
 		}
 	}
-	if faults := t.faults(found); len(faults) > 0 {
+	if faults := w.faults(t, found); len(faults) > 0 {
 		return found, fmt.Errorf("%s is wrong: %s", t, strings.Join(faults, "; "))
 	}
 	return found, nil
@@ -264,6 +267,7 @@ func (w *world) writeConfig(mailServer, webhook string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "network = \"regtest\"\ndata_dir = %q\n\n", w.daemon.dataDir())
 	b.WriteString("[schedule]\nblocks = \"@every 1s\"\nmempool = \"@every 1s\"\nhistory = \"\"\nreport = \"\"\n\n")
+	b.WriteString("[health]\nfailing_after = \"10s\"\n\n") // how explorers do is noted every fifth of it
 	for i, url := range w.explorer {
 		fmt.Fprintf(&b, "[explorers.%s]\nkind = \"esplora\"\nurl = %q\noperator = %q\nrequests_per_second = 0\n\n", explorers[i].name, url, explorers[i].operator)
 	}
