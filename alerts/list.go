@@ -26,6 +26,7 @@ type ListChange struct {
 	HistoricSentSat     *int64 `json:"historic_sent_sat,omitempty"`
 	HistoryProof        Proof  `json:"history_proof,omitempty"`   // the weakest grade among them
 	HistoryMissing      int64  `json:"history_missing,omitempty"` // addresses whose history could not be read in full yet
+	HistoryUnasked      int64  `json:"history_unasked,omitempty"` // addresses whose past nobody is asked about: confidential, or off the list again
 }
 
 // ListPart counts addresses and names some of them.
@@ -137,12 +138,16 @@ func (c ListChange) history() []string {
 			text += "; grade at least " + string(c.HistoryProof)
 		}
 		lines = append(lines, text+". They are recorded as historic and make no alerts of their own.")
-	} else if c.Added.Count > 0 && c.HistoryMissing == 0 {
+	} else if c.Added.Count > 0 && c.HistoryMissing == 0 && c.HistoryUnasked == 0 {
 		lines = append(lines, "From before the watch: the explorers that were asked show no payments.")
 	}
 	if c.HistoryMissing > 0 {
 		lines = append(lines, "The history of "+count(c.HistoryMissing, "address", "addresses")+
 			" has not been read in full yet; it is asked for again.")
+	}
+	if c.HistoryUnasked > 0 {
+		lines = append(lines, "The past of "+count(c.HistoryUnasked, "address", "addresses")+
+			" is not known: no explorer is asked about what is confidential or off the list again.")
 	}
 	return lines
 }

@@ -62,7 +62,7 @@ type leader struct {
 const (
 	fillPause  = 2 * time.Second  // between looks for addresses without a history, and for changes of the list
 	leadPause  = 2 * time.Second  // between questions whether the lead still stands
-	listPause  = 10 * time.Minute // how long a change of the list waits for its histories before it is told
+	listPause  = 3 * time.Minute  // how long a change of the list waits for its histories before it is told
 	leadAnswer = 20 * time.Second // how long the database may take to answer that
 
 	reportPause = 5 * time.Minute // between tries to record the daily report

@@ -79,3 +79,13 @@ func TestRevealedSpendsAreCompleted(t *testing.T) {
 	w.expect("60000", `SELECT amount_sat FROM report.transactions WHERE txid = $1`, spend.TxHash().String())
 	w.expect("2", `SELECT count(*) FROM report.movements`)
 }
+
+// Nobody is asked about the past of a confidential address, so nothing may be
+// said of it: not known is not none.
+func TestAPastThatNobodyWasAskedForIsNotNone(t *testing.T) {
+	w, _ := spendOld(t, chain.P2WPKH, func(w *world) { w.config.Watch[0].Confidential = true })
+	told := w.awaitDelivered(alerts.ListChanged, 1)[0].Data
+	if told.List.HistoryUnasked != 1 || told.List.HistoricReceivedSat != nil || strings.Contains(strings.Join(told.Lines, "\n"), "no payments") {
+		t.Errorf("list.changed says %+v, %q", told.List, told.Lines)
+	}
+}

@@ -148,7 +148,18 @@ func (c *commit) history(ctx context.Context, id int64, change *alerts.ListChang
 	if err != nil {
 		return fmt.Errorf("sum up the history: %w", err)
 	}
-	if change.HistoryMissing == 0 {
+	var unread int64
+	err = c.tx.QueryRow(ctx, `
+		SELECT count(DISTINCT l.script_id)
+		FROM btcwatch.listing l
+		WHERE l.import_id = $1
+		  AND NOT l.retired
+		  AND NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = l.script_id)`, id).Scan(&unread)
+	if err != nil {
+		return fmt.Errorf("count what nobody is asked about: %w", err)
+	}
+	change.HistoryUnasked = max(0, unread-change.HistoryMissing)
+	if unread == 0 {
 		change.HistoricReceivedSat, change.HistoricSentSat = &received, &sent
 	}
 	return nil
