@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -83,12 +84,22 @@ func (l *loader) explorerURL(s *section) *url.URL {
 		s.fault("url", "not an address of an explorer; write one that begins with https:// (or http://), such as https://mempool.space/api")
 	case u.User != nil:
 		s.fault("url", "holds a user name or password; secrets are kept in files, and this kind of explorer takes none")
+	case badPort(u):
+		s.fault("url", "port %s does not exist; use one from 1 to 65535, or leave it out", u.Port())
 	case u.RawQuery != "" || u.Fragment != "":
 		s.fault("url", "holds a ? or #; write the address of the API alone, such as https://mempool.space/api")
 	default:
 		return u
 	}
 	return &url.URL{}
+}
+
+func badPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return false
+	}
+	port, err := strconv.Atoi(u.Port())
+	return err != nil || port < 1 || port > 65535
 }
 
 // The slowest pace is a request in about a quarter of an hour: below it, an

@@ -24,8 +24,6 @@ const clusterSettings = `
 shared_buffers = 32MB
 max_connections = 30
 max_wal_size = 256MB
-# the just-in-time compiler wants memory that hardened services refuse
-jit = off
 # files instead of /dev/shm, which logind empties when its user logs out
 dynamic_shared_memory_type = mmap
 timezone = 'UTC'

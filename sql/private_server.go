@@ -76,6 +76,7 @@ func (p *Private) arguments(socket string) []string {
 		"logging_collector=off", "log_destination=stderr",
 	}
 	settings = append(settings, "synchronous_commit=on") // before anything is called done, the kernel has it
+	settings = append(settings, "jit=off")               // it wants memory that hardened services refuse: queries would fail
 	if p.notDurable {
 		settings = append(settings, "fsync=off", "full_page_writes=off", "max_connections=200")
 	} else {
