@@ -338,8 +338,9 @@ func TestRaisedByACheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Two answers at the start, and sixteen for 88 to 239, one a round.
-	if a.reached != 2 || rounds != 16 {
+	// Two answers at the start, and sixteen for 88 to 239, one a round; the daemon
+	// may have got some of them already.
+	if a.reached != 2 || rounds > 16 {
 		t.Errorf("%d goals reached in %d rounds", a.reached, rounds)
 	}
 	w.expect("the checkpoint at block 88; every header from the checkpoint at block 88 to the first block covered (260) is verified", `SELECT rests_on FROM btcwatch.start_now`)
