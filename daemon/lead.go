@@ -114,7 +114,7 @@ func (l *leader) follower() *follower {
 	return &follower{
 		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, start: l.config.Start,
 		health: l.health, beat: func() { l.pulse.beat("blocks") }, now: l.Now, log: l.Log, began: l.Now(),
-		ancestors: l.ancestors, compared: map[string]string{},
+		ancestors: l.ancestors, compared: map[string]string{}, turns: newTurns(), told: l.Progress,
 	}
 }
 

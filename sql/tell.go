@@ -126,6 +126,9 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		height := s.height
 		p.BlockHeight, p.BlockHash, p.OccurredAt = &height, s.block.String(), s.time
 		p.Ahead = c.position.Set && height > c.position.Height
+		if err := c.found(ctx, &p, id, s); err != nil {
+			return p, err
+		}
 	}
 	if err := c.context(ctx, &p, id, e.Script); err != nil {
 		return p, err
@@ -356,8 +359,9 @@ func (c *commit) alert(ctx context.Context, a alerts.Alert, s subject) error {
 		proof = &s.proof
 	}
 	done, err := c.tx.Exec(ctx, `
-		INSERT INTO btcwatch.alert (id, type, severity, about, quiet, thread, script_id, tx_id, amount, proof, opened_at, body, direction)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, convert_from($12, 'UTF8')::json #>> '{data,direction}')
+		INSERT INTO btcwatch.alert (id, type, severity, about, quiet, thread, script_id, tx_id, amount, proof, opened_at, body, direction, late_seconds)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, convert_from($12, 'UTF8')::json #>> '{data,direction}',
+		        (convert_from($12, 'UTF8')::json #>> '{data,late_seconds}')::bigint)
 		ON CONFLICT (id) DO NOTHING`,
 		a.ID[:], string(a.Type), a.Severity.String(), a.About, a.Quiet, a.Thread, s.script, s.tx, s.amount, proof, a.At, a.Body)
 	if err != nil {
