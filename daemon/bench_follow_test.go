@@ -18,8 +18,8 @@ import (
 	"btcwatch/watchlist"
 )
 
-// goal prints a figure beside what was promised of it.
-func goal(b *testing.B, what string, figure, most float64, unit string) {
+// promised prints a figure beside what was promised of it.
+func promised(b *testing.B, what string, figure, most float64, unit string) {
 	b.Helper()
 	met := "met"
 	if figure > most {
