@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/txscript/v2"
 	"github.com/btcsuite/btcd/wire/v2"
+	"github.com/jackc/pgx/v5"
 
 	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
@@ -272,4 +274,105 @@ func BenchmarkManyPayments(b *testing.B) {
 		b.ReportMetric((took-none).Seconds()*1000/blocks/payments, "ms/payment")
 		b.ReportMetric(float64(f.explorers[0].Pace.Requests())/blocks, "requests/block")
 	}
+}
+
+// BenchmarkReorganisedBlocks runs the program itself over 1,000 blocks of 100 kB
+// and then over seven reorganisations of 144, with a payment to a watched address
+// in each block. Goal: its highest resident memory grows by no more than a fifth
+// from the first 300 blocks to the last, and from the first reorganisation to
+// the seventh.
+func BenchmarkReorganisedBlocks(b *testing.B) {
+	binary := buildBinary(b)
+	for b.Loop() {
+		watched := benchAddress(b)
+		ledger := chaintest.NewChain()
+		began := time.Now().Add(-48 * time.Hour)
+		ledger.Time = func(height int32) time.Time { return began.Add(time.Duration(height) * time.Minute) }
+		grow := newGrowth(b, ledger, watched)
+		grow.to(300)
+		d := startBinary(b, binary, ledger, watched, "@every 1s", "1")
+		d.awaitPosition(b, ledger)
+		early := peakMB(b, d.pid)
+		grow.to(1000)
+		d.awaitPosition(b, ledger)
+		late := peakMB(b, d.pid)
+		var after []float64
+		for turn := range int32(7) {
+			ledger.Fork(1000 + turn - 144)
+			grow.to(1001 + turn) // one more than it had
+			d.awaitPosition(b, ledger)
+			after = append(after, peakMB(b, d.pid))
+		}
+		d.stop()
+		b.Logf("highest resident memory in MB: %.0f after 300 blocks, %.0f after 1,000, after each of seven reorganisations of 144: %.0f", early, late, after)
+		promised(b, "resident after 1,000 blocks, over after 300", late/early, 1.2, "")
+		promised(b, "resident after 7 x 144 reorganised, over after 144", after[6]/after[0], 1.2, "")
+		b.ReportMetric(early, "300-blocks-MB")
+		b.ReportMetric(late, "1000-blocks-MB")
+		b.ReportMetric(after[0], "one-reorg-MB")
+		b.ReportMetric(after[6], "seven-reorgs-MB")
+	}
+}
+
+// growth mines blocks that pay an address and hold 100 kB of real transactions.
+type growth struct {
+	ledger  *chaintest.Chain
+	watched chain.Address
+	txs     []*wire.MsgTx
+	mined   uint32
+}
+
+func newGrowth(b *testing.B, ledger *chaintest.Chain, watched chain.Address) *growth {
+	b.Helper()
+	var block wire.MsgBlock
+	if err := block.Deserialize(bytes.NewReader(recorded.Read(b, "vectors", "block702861.raw"))); err != nil {
+		b.Fatal(err)
+	}
+	g, size := &growth{ledger: ledger, watched: watched}, 0
+	for _, tx := range block.Transactions[1:] {
+		if size += tx.SerializeSize(); size > 100_000 {
+			break
+		}
+		g.txs = append(g.txs, tx)
+	}
+	return g
+}
+
+// to mines up to a height. No two blocks hold the same transaction.
+func (g *growth) to(height int32) {
+	for at, _ := g.ledger.Tip(); at < height; at++ {
+		g.mined++
+		paid := wire.NewMsgTx(2)
+		paid.AddTxIn(wire.NewTxIn(&wire.OutPoint{Hash: chainhash.Hash{9}, Index: g.mined}, []byte{1}, nil))
+		paid.AddTxOut(wire.NewTxOut(50_000, g.watched.Script))
+		txs := []*wire.MsgTx{paid}
+		for _, tx := range g.txs {
+			other := tx.Copy()
+			other.LockTime = g.mined
+			txs = append(txs, other)
+		}
+		g.ledger.Mine(txs...)
+	}
+}
+
+// awaitPosition waits until the program has covered the tip of a chain.
+func (d running) awaitPosition(b *testing.B, ledger *chaintest.Chain) {
+	b.Helper()
+	ctx := context.Background()
+	db, err := pgx.Connect(ctx, d.database)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close(ctx)
+	_, tip := ledger.Tip()
+	want := tip.BlockHash()
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		var hash []byte
+		err := db.QueryRow(ctx, `SELECT hash FROM btcwatch.position`).Scan(&hash)
+		if err == nil && bytes.Equal(hash, want[:]) {
+			return
+		}
+	}
+	text, _ := os.ReadFile(d.log)
+	b.Fatalf("the tip was not covered within five minutes:\n%s", text[max(0, len(text)-4000):])
 }

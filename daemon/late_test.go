@@ -55,3 +55,29 @@ func TestFoundLate(t *testing.T) {
 	}
 	w.checkDelivered()
 }
+
+// TestAStopIsAGap: how long nobody was asked about unconfirmed payments is a
+// row, once, and a short stop is none.
+func TestAStopIsAGap(t *testing.T) {
+	t.Parallel()
+	ledger, wallet := newLedger()
+	w := newWorld(t, ledger)
+	w.watch(wallet.Address(chain.P2WPKH, 1), "label")
+	w.began(ledger)
+	w.await("true", `SELECT began_at > now() - interval '1 minute' FROM btcwatch.job_run WHERE name = 'mempool'`)
+	w.stop()
+	w.start()
+	w.awaitLog("leading epoch=2")
+	w.await("true", `SELECT began_at > (SELECT max(at) FROM btcwatch.import) FROM btcwatch.job_run WHERE name = 'mempool'`)
+	w.expect("0", `SELECT count(*) FROM report.gaps`)
+	w.stop()
+	w.exec(`UPDATE btcwatch.job_run SET began_at = now() - interval '3 hours 12 minutes' WHERE name = 'mempool'`)
+	for epoch := 3; epoch <= 4; epoch++ {
+		w.start()
+		w.awaitLog(fmt.Sprint("leading epoch=", epoch))
+		w.await("true", `SELECT began_at > now() - interval '1 minute' FROM btcwatch.job_run WHERE name = 'mempool'`)
+		w.await("1 mempool 03:12", `SELECT concat_ws(' ', count(*), min(kind), to_char(min(to_time - from_time), 'HH24:MI')) FROM report.gaps`)
+		w.await("true", `SELECT bool_and(state = 'ok') FROM report.explorers`) // it has judged
+		w.stop()
+	}
+}

@@ -86,6 +86,9 @@ func (l *leader) prepare(ctx context.Context) error {
 	if err := l.writer.GiveUpUnconfigured(ctx); err != nil {
 		return err
 	}
+	if err := l.tellStop(ctx); err != nil {
+		return err
+	}
 	return l.health.load(ctx, l.config.Explorers)
 }
 
