@@ -35,7 +35,7 @@ func promised(b *testing.B, what string, figure, most float64, unit string) {
 	if figure > most {
 		met = "NOT MET"
 	}
-	b.Logf("%-60s %10.2f %-10s goal: at most %.2f  %s", what, figure, unit, most, met)
+	b.Logf("%-60s %10.2f %-6s goal: at most %.2f  %s", what, figure, unit, most, met)
 }
 
 // benchFollower prepares a follower whose position is the block before a height

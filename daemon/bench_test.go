@@ -53,6 +53,7 @@ func BenchmarkHistory(b *testing.B) {
 	}
 	b.ReportMetric(float64(whole-fetch)/float64(fetch), "record/fetch")
 	b.ReportMetric(float64(again)/float64(fetch), "reread/fetch")
+	promised(b, "recording a history of 10,000, over fetching it alone", float64(whole-fetch)/float64(fetch), 2, "")
 	b.ReportMetric(float64(longHistory*b.N)/whole.Seconds(), "tx/s")
 }
 
@@ -164,9 +165,12 @@ func BenchmarkResident(b *testing.B) {
 	for b.Loop() {
 		busy := runBinary(b, binary, longHistory, "@every 1s")
 		b.ReportMetric(busy.peakMB, "history-peak-MB")
+		promised(b, "resident while a history of 10,000 is recorded", busy.peakMB, 150, "MB")
 		idle := runBinary(b, binary, 10, "@every 30s")
 		b.ReportMetric(idle.peakMB, "idle-MB")
 		b.ReportMetric(idle.cpuPercent, "idle-%core")
+		promised(b, "resident when idle with two addresses", idle.peakMB, 60, "MB")
+		promised(b, "a core when idle with two addresses", idle.cpuPercent, 1, "%")
 	}
 }
 
