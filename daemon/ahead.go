@@ -8,7 +8,8 @@ import (
 	"btcwatch/chain/explorer"
 )
 
-// Where more than worthList blocks are missing, their hashes are asked for by
+// Where more than worthList blocks are missing, by what the explorer shows whose
+// turn it is, their hashes are asked for by
 // the list: two questions for ten of them. An explorer's list serves that
 // explorer alone, so that no lie of one is laid at another's door.
 const (
@@ -21,8 +22,8 @@ func (f *follower) hashAt(ctx context.Context, e *explorer.Explorer, height int3
 	if hash, ok := f.lists[e.Name][height]; ok {
 		return hash, nil
 	}
-	top := min(height+listLong-1, f.best)
-	if e.Headers != nil && top-height >= worthList && f.list(ctx, e, top) {
+	top := height + min(listLong, f.behind) - 1
+	if e.Headers != nil && f.behind > worthList && f.list(ctx, e, top) {
 		if hash, ok := f.lists[e.Name][height]; ok {
 			return hash, nil
 		}

@@ -41,8 +41,7 @@ type follower struct {
 	compared  map[string]string // explorer to the tip that was last compared with ours
 
 	turns  *turns
-	best   int32                               // the highest tip shown in this round
-	behind int32                               // how many blocks were missing before the one that is taken
+	behind int32                               // how many blocks are missing, as whoever gives the next one shows
 	lists  map[string]map[int32]chainhash.Hash // of this round, by explorer
 	asks   int                                 // how many transactions may be asked after while blocks are missing
 	told   func(CatchingUp)                    // of progress; nil: nobody looks
@@ -61,7 +60,7 @@ func (f *follower) round(ctx context.Context) error {
 	if len(seen) == 0 {
 		return errors.New("no explorer shows the tip of the chain")
 	}
-	f.best, f.lists = best, map[string]map[int32]chainhash.Hash{}
+	f.lists = map[string]map[int32]chainhash.Hash{}
 	position, err := f.store.Position(ctx)
 	if err != nil {
 		return err
@@ -115,8 +114,7 @@ func (f *follower) catchUp(ctx context.Context, seen []shown, best int32) error 
 		if err != nil {
 			return err
 		}
-		f.behind = best - position.Height
-		if f.behind <= 0 {
+		if position.Height >= best {
 			return f.reached(ctx, seen, position)
 		}
 		going.at(position.Height)
@@ -205,6 +203,7 @@ func (f *follower) attempt(ctx context.Context, seen []shown, e shown, position 
 // take covers one block from one explorer. It is not done where another one may
 // do better.
 func (f *follower) take(ctx context.Context, seen []shown, e shown, position sql.Position) (done bool, err error) {
+	f.behind = e.tip - position.Height
 	block, err := f.fetch(ctx, e.Explorer, position.Tip())
 	if errors.Is(err, chain.ErrUnlinked) {
 		var back bool
