@@ -77,14 +77,32 @@ func (b Branch) Check(id chainhash.Hash, count int, root chainhash.Hash) error {
 		if (sibling == node) != odd {
 			return fmt.Errorf("%w: at step %d a hash stands beside itself, or does not where it must", ErrFalseBranch, level+1)
 		}
-		if at%2 == 1 {
-			node = blockchain.HashMerkleBranches(&sibling, &node)
-		} else {
-			node = blockchain.HashMerkleBranches(&node, &sibling)
-		}
+		node = b.above(level, node, sibling)
 	}
 	if node != root {
 		return fmt.Errorf("%w: it leads to %s and not to the root %s", ErrFalseBranch, node, root)
 	}
 	return nil
+}
+
+// above is the hash over a node of the branch and the sibling beside it.
+func (b Branch) above(level int, node, sibling chainhash.Hash) chainhash.Hash {
+	if b.Index>>level%2 == 1 {
+		return blockchain.HashMerkleBranches(&sibling, &node)
+	}
+	return blockchain.HashMerkleBranches(&node, &sibling)
+}
+
+// Fitting gives a number of transactions with which the branch can be right,
+// where nobody says how many there are: the lowest sibling that equals its node
+// must stand at the odd end of its level. Check says whether it is right.
+func (b Branch) Fitting(id chainhash.Hash) int {
+	node := id
+	for level, sibling := range b.Siblings {
+		if sibling == node {
+			return (b.Index | (1<<level - 1)) + 1
+		}
+		node = b.above(level, node, sibling)
+	}
+	return min(1<<len(b.Siblings), MaxTransactions)
 }

@@ -35,9 +35,9 @@ type EvidenceProof struct {
 type EvidenceBlock struct {
 	Height           int32      `json:"height"`
 	Hash             HashText   `json:"hash"`
-	Index            int        `json:"index"` // of the transaction in the block
-	TxCount          int        `json:"tx_count"`
-	Siblings         []HashText `json:"siblings"` // of the transaction, the lowest first
+	Index            int        `json:"index"`              // of the transaction in the block
+	TxCount          *int       `json:"tx_count,omitempty"` // absent: not known
+	Siblings         []HashText `json:"siblings"`           // of the transaction, the lowest first
 	Coinbase         Hex        `json:"coinbase"`
 	CoinbaseSiblings []HashText `json:"coinbase_siblings"`
 	FirstHeight      int32      `json:"first_header_height"`

@@ -93,7 +93,7 @@ func (c caseOf) evidence() *chain.Evidence {
 	e.Proof.Transaction = rawTx(c.tx)
 	e.Proof.Previous = []chain.Hex{rawTx(c.from)}
 	e.Proof.Block = &chain.EvidenceBlock{
-		Height: height, Hash: hash, Index: index, TxCount: len(ids),
+		Height: height, Hash: hash, Index: index, TxCount: new(len(ids)),
 		Siblings: texts(branches[1].Siblings), Coinbase: rawTx(c.block.Transactions[0]), CoinbaseSiblings: texts(branches[0].Siblings),
 		FirstHeight: 2,
 	}
@@ -149,7 +149,7 @@ func TestEvidence(t *testing.T) {
 			continue
 		}
 		b := v.Block
-		if b.Hash != c.block.BlockHash() || b.Height != 4 || !b.SaysHeight || b.Depth != 3 || b.Before != 2 || b.Above != 2 || b.Start == nil {
+		if b.Hash != c.block.BlockHash() || b.Height != 4 || !b.SaysHeight || b.Depth != 3 || b.Chain.First != 2 || b.Chain.Last != 6 || b.Chain.Start == nil {
 			t.Errorf("%d transactions: proves %+v", count, b)
 		}
 		if want := big.NewInt(3 * 2); b.Work.Cmp(want) != 0 { // regtest's target takes two tries
@@ -330,9 +330,9 @@ func lyingIssuers(c caseOf) map[string]func(*chain.Evidence) {
 		"another block":                  func(e *chain.Evidence) { e.Proof.Block.Hash = other },
 		"another place":                  func(e *chain.Evidence) { e.Proof.Block.Index++ },
 		"the coinbase's place":           func(e *chain.Evidence) { e.Proof.Block.Index = 0 },
-		"more transactions":              func(e *chain.Evidence) { e.Proof.Block.TxCount = 9 },
-		"fewer transactions":             func(e *chain.Evidence) { e.Proof.Block.TxCount = 4 },
-		"no transactions":                func(e *chain.Evidence) { e.Proof.Block.TxCount = 0 },
+		"more transactions":              func(e *chain.Evidence) { e.Proof.Block.TxCount = new(9) },
+		"fewer transactions":             func(e *chain.Evidence) { e.Proof.Block.TxCount = new(4) },
+		"no transactions":                func(e *chain.Evidence) { e.Proof.Block.TxCount = new(0) },
 		"a sibling":                      func(e *chain.Evidence) { e.Proof.Block.Siblings[1] = other },
 		"a sibling less":                 func(e *chain.Evidence) { e.Proof.Block.Siblings = e.Proof.Block.Siblings[1:] },
 		"a sibling of the coinbase":      func(e *chain.Evidence) { e.Proof.Block.CoinbaseSiblings[2] = other },
@@ -446,9 +446,10 @@ func (c caseOf) evidence0(height int32) *chain.Evidence {
 	e := &chain.Evidence{Network: "regtest", TxID: chain.HashText(c.tx.TxHash())}
 	e.Proof.Transaction = rawTx(c.tx)
 	e.Proof.Block = &chain.EvidenceBlock{
-		Height: height, Hash: hash, TxCount: len(ids), Siblings: siblings, Coinbase: rawTx(c.tx), CoinbaseSiblings: siblings,
+		Height: height, Hash: hash, TxCount: new(len(ids)), Siblings: siblings, Coinbase: rawTx(c.tx), CoinbaseSiblings: siblings,
 		FirstHeight: height, Headers: []chain.Hex{serialized(c.block)[:80], serialized(c.chain.BlockAt(height + 1))[:80]},
 	}
+	e.Stated.MadeAt = when.Add(time.Hour)
 	e.Stated.States = []chain.EvidenceState{{State: "confirmed", Grade: "proven", Height: &height, Block: &hash, Time: &when, At: when}}
 	e.Stated.Addresses = []chain.EvidenceAddress{{Address: payee().Text, Script: payee().Script}}
 	if err := e.Move(); err != nil {
