@@ -119,8 +119,7 @@ func (v verdict) proven() {
 		v.line("  - On %s that is nominal: work costs next to nothing there, and anybody could have made such blocks.", v.Evidence.Network)
 		return
 	}
-	v.line("    At the difficulty of block %s of %s, the last in the file, the whole network does as much in %s.",
-		grouped(int64(b.Chain.Last)), second(b.Chain.LastTime), inBlocks(b.Work, b.Chain.LastWork))
+	v.line("    %s", inBlocks(b.Work, b.Chain))
 }
 
 // nominal says whether work on a network is no proof of anything.

@@ -21,7 +21,7 @@ func (v verdict) chain() {
 	switch {
 	case c.Start == nil:
 		if c.Below == nil && c.Beyond == nil {
-			v.line("  - They reach nothing else: where this chain comes from rests on the issuer's word.")
+			v.line("  - Where this chain comes from rests on the issuer's word.")
 		}
 		for _, s := range v.Evidence.Stated.Starts {
 			v.line("    Stated: followed from block %s on, which rests on %s.", grouped(int64(s.Height)), s.RestsOn)
@@ -111,16 +111,17 @@ func inWords(amount float64) string {
 	return strings.Join(words, " ")
 }
 
-// inBlocks says how many blocks of one's work make so much, and how long the
-// whole network takes for them.
-func inBlocks(work, one *big.Int) string {
-	count, _ := new(big.Rat).SetFrac(work, one).Float64()
-	text := fmt.Sprintf("%.1f blocks", count)
-	if whole := math.Round(count); math.Abs(count-whole) < 0.05 {
-		text = counted(int64(whole), "block", "blocks")
-	}
+// inBlocks says how much work that is for the whole network, at the difficulty
+// that the last header shows.
+func inBlocks(work *big.Int, c chain.ProvenChain) string {
 	const each = 10 * time.Minute
-	return fmt.Sprintf("%s, which it means to take about %s for", text, long(count*each.Seconds()))
+	count, _ := new(big.Rat).SetFrac(work, c.LastWork).Float64()
+	blocks := fmt.Sprintf("%.1f blocks", count)
+	if whole := math.Round(count); math.Abs(count-whole) < 0.05 {
+		blocks = counted(int64(whole), "block", "blocks")
+	}
+	return fmt.Sprintf("That is the work of %s at the difficulty of block %s (%s), the last in the file, which is set so that the whole network takes about %s for so much.",
+		blocks, grouped(int64(c.Last)), second(c.LastTime), long(count*each.Seconds()))
 }
 
 // long writes seconds, of which there may be more than a time.Duration holds.
