@@ -3,6 +3,7 @@ package chain_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/blockchain"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
@@ -140,6 +142,30 @@ func judged(file []byte) (*chain.Verdict, error) {
 	return e.Verify()
 }
 
+// says is what a verdict comes to, as the second reader says it.
+func says(v *chain.Verdict) string {
+	b := v.Block
+	c, below, beyond, start, work := b.Chain, int32(-1), int32(-1), int32(-1), new(big.Int)
+	if c.Below != nil {
+		below = c.Below.Height
+	}
+	for _, h := range v.Evidence.Proof.Block.Headers[:b.Height-c.First] {
+		if c.Below == nil { // else it is said by the verdict
+			work.Add(work, blockchain.CalcWork(binary.LittleEndian.Uint32(h[72:])))
+		}
+	}
+	if c.Below != nil {
+		work = c.WorkBelow
+	}
+	if c.Beyond != nil {
+		beyond = c.Beyond.Height
+	}
+	if c.Start != nil {
+		start = c.Start.Height
+	}
+	return fmt.Sprintf("%s %d %s; %d %s %d %d", b.Hash, b.Depth, b.Work, below, work, beyond, start)
+}
+
 func TestEvidence(t *testing.T) {
 	for _, count := range []int{2, 3, 4, 5, 9, 1000} {
 		c := newCase(count)
@@ -158,7 +184,7 @@ func TestEvidence(t *testing.T) {
 		if v.Fee != nil {
 			t.Errorf("a fee of %d, though an input is only stated", *v.Fee)
 		}
-		if got, err := second(encoded(t, c.evidence())); err != nil || got != fmt.Sprintf("%s %d %s", b.Hash, b.Depth, b.Work) {
+		if got, err := second(encoded(t, c.evidence())); err != nil || got != says(v) {
 			t.Errorf("%d transactions: the second reader says %s, %v", count, got, err)
 		}
 		want := "[{in 0 7000 true}] [{out 0 9000 true} {out 1 600 false} {in 1 1500 true}]"
@@ -186,9 +212,23 @@ func TestEvidenceIsDescribed(t *testing.T) {
 	}
 }
 
-// Every byte of a file changed, taken out, put in, and every beginning of it.
+// Every byte of a file changed, taken out, put in, and every beginning of it: of
+// a payment that was followed, of one from before the watch, and of real headers.
 func TestEvidenceWithEveryByteChanged(t *testing.T) {
-	file := encoded(t, newCase(3).evidence())
+	for name, e := range map[string]*chain.Evidence{
+		"followed": newCase(3).evidence(), "past": newCase(3).pastEvidence(6), "real": firstEvidence(t, 0, 25),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := encoded(t, e)
+			if _, err := judged(file); err != nil {
+				t.Fatal(err)
+			}
+			refuseEveryChange(t, file)
+		})
+	}
+}
+
+func refuseEveryChange(t *testing.T, file []byte) {
 	random := byte(7)
 	for i := range file {
 		for _, other := range []byte{file[i] ^ 1, file[i] ^ 0x20, file[i] ^ 0x80, file[i] + random} {
@@ -429,7 +469,7 @@ func TestEvidenceOfCoinbase(t *testing.T) {
 			t.Errorf("%d transactions: %v", count, err)
 		} else if v.Block.Index != 0 || v.Block.Depth != 2 {
 			t.Errorf("%+v", v.Block)
-		} else if got, err := second(encoded(t, e)); err != nil || got != fmt.Sprintf("%s %d %s", v.Block.Hash, v.Block.Depth, v.Block.Work) {
+		} else if got, err := second(encoded(t, e)); err != nil || got != says(v) {
 			t.Errorf("the second reader says %s, %v", got, err)
 		}
 	}
@@ -477,6 +517,8 @@ func FuzzEvidence(f *testing.F) {
 	e.Proof.Block = nil
 	e.Stated.States = e.Stated.States[:1]
 	f.Add(bodyOf(encoded(f, e)))
+	f.Add(bodyOf(encoded(f, newCase(3).pastEvidence(6))))
+	f.Add(bodyOf(encoded(f, firstEvidence(f, 0, 12))))
 	f.Add("{\n \"format\": \"btcwatch evidence 1\",\n")
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, file := range [][]byte{[]byte(body), resealed(body)} {
