@@ -69,7 +69,8 @@ type EvidenceStart struct {
 	Height  int32     `json:"height"` // the first block after it
 	Parent  HashText  `json:"parent"`
 	RestsOn string    `json:"rests_on"`
-	Proves  bool      `json:"proves"` // false: it rests on one operator's word
+	Proves  bool      `json:"proves"`     // false: it rests on one operator's word
+	Left    bool      `json:"left_chain"` // the headers lead past it: the chain was reorganised there
 	At      time.Time `json:"at"`
 }
 

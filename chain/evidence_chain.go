@@ -138,19 +138,16 @@ func workOf(headers []wire.BlockHeader) *big.Int {
 
 // start finds what the block rests on: the newest start at or before it, or the
 // first one after it; nil where the headers reach neither. Whatever start lies
-// within the headers has to be of this chain.
+// within the headers has to be of this chain, or said to be none of it.
 func (v *Verdict) start(b *EvidenceBlock, headers []wire.BlockHeader) (before *EvidenceStart, err error) {
 	var after *EvidenceStart
 	for i := range v.Evidence.Stated.Starts {
 		s := &v.Evidence.Stated.Starts[i]
-		at := int64(s.Height) - int64(b.FirstHeight) // of the header behind the start's parent
-		if at < 0 || at > int64(len(headers)) {
-			continue
-		}
-		if hashBehind(headers, at-1) != chainhash.Hash(s.Parent) {
-			return nil, falsef("what is stated as start %d lies on another chain than the headers", s.Height)
-		}
+		within, left := s.within(b, headers)
 		switch {
+		case left != s.Left:
+			return nil, falsef("what is stated as start %d lies on another chain than is said", s.Height)
+		case !within || left:
 		case s.Height <= b.Height:
 			before = s
 		case after == nil || s.Height <= after.Height:
@@ -161,4 +158,32 @@ func (v *Verdict) start(b *EvidenceBlock, headers []wire.BlockHeader) (before *E
 		return after, nil
 	}
 	return before, nil
+}
+
+// within says whether headers lead over the block that a start follows, and
+// whether they lead past it.
+func (s *EvidenceStart) within(b *EvidenceBlock, headers []wire.BlockHeader) (within, left bool) {
+	at := int64(s.Height) - 1 - int64(b.FirstHeight)
+	if at < -1 || at >= int64(len(headers)) {
+		return false, false
+	}
+	return true, hashBehind(headers, at) != chainhash.Hash(s.Parent)
+}
+
+// Leave fills in, for each start, whether the headers lead past it: after a
+// reorganisation across the start.
+func (e *Evidence) Leave() error {
+	b := e.Proof.Block
+	if b == nil {
+		return nil
+	}
+	headers, err := b.headers()
+	if err != nil {
+		return err
+	}
+	for i := range e.Stated.Starts {
+		s := &e.Stated.Starts[i]
+		_, s.Left = s.within(b, headers)
+	}
+	return nil
 }

@@ -63,6 +63,17 @@ func TestEvidenceFromBeforeTheStart(t *testing.T) {
 	if v, err = judged(encoded(t, e)); err != nil || v.Block.Chain.Start != nil {
 		t.Errorf("where the headers do not lead to a start: %+v, %v", v, err)
 	}
+	e.Stated.Starts[0].Height, e.Stated.Starts[0].Parent = 4, chain.HashText{1} // which the chain left
+	if err := e.Leave(); err != nil || !e.Stated.Starts[0].Left {
+		t.Errorf("%+v, %v", e.Stated.Starts, err)
+	}
+	file := encoded(t, e)
+	if v, err = judged(file); err != nil || v.Block.Chain.Start != nil {
+		t.Errorf("with a start that the chain left: %+v, %v", v, err)
+	}
+	if got, err := second(file); err != nil || got != says(v) {
+		t.Errorf("the second reader says %s, %v", got, err)
+	}
 }
 
 // TestLyingEvidenceOfThePast: what takes the place of the number has to be

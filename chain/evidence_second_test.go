@@ -45,6 +45,7 @@ type secondFile struct {
 		Starts []struct {
 			Height int64
 			Parent string
+			Left   bool `json:"left_chain"`
 		}
 		Spent []struct {
 			Input  int
@@ -277,9 +278,13 @@ func second(file []byte) (verdict string, err error) {
 	for _, s := range f.Stated.Starts {
 		at := s.Height - b.First
 		if at < 0 || at > int64(len(headers)) {
+			must(!s.Left, "a start that is out of sight and said to have been left")
 			continue
 		}
-		must(at == 0 && headers[0].parent == s.Parent || at > 0 && headers[at-1].hash == s.Parent, "a start")
+		must(s.Left != (at == 0 && headers[0].parent == s.Parent || at > 0 && headers[at-1].hash == s.Parent), "a start")
+		if s.Left {
+			continue
+		}
 		if s.Height <= b.Height || start < 0 || start > b.Height && s.Height < start {
 			start = s.Height
 		}

@@ -391,6 +391,8 @@ func lyingIssuers(c caseOf) map[string]func(*chain.Evidence) {
 			e.Proof.Block.Headers[4] = o.Proof.Block.Headers[3]
 		},
 		"another start":                   func(e *chain.Evidence) { e.Stated.Starts[0].Parent = other },
+		"a start said to have been left":  func(e *chain.Evidence) { e.Stated.Starts[0].Left = true },
+		"a start out of sight, left":      func(e *chain.Evidence) { s := &e.Stated.Starts[0]; s.Height, s.Left = 50, true },
 		"a start within":                  func(e *chain.Evidence) { e.Stated.Starts[0].Height = 5 },
 		"no state":                        func(e *chain.Evidence) { e.Stated.States = nil },
 		"an older state":                  func(e *chain.Evidence) { e.Stated.States = e.Stated.States[:1] },

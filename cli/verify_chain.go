@@ -24,7 +24,11 @@ func (v verdict) chain() {
 			v.line("  - Where this chain comes from rests on the issuer's word.")
 		}
 		for _, s := range v.Evidence.Stated.Starts {
-			v.line("    Stated: followed from block %s on, which rests on %s.", grouped(int64(s.Height)), s.RestsOn)
+			left := ""
+			if s.Left {
+				left = "; the chain has left that block since"
+			}
+			v.line("    Stated: followed from block %s on, which rests on %s%s.", grouped(int64(s.Height)), s.RestsOn, left)
 		}
 	case c.Start.Height > b.Height:
 		v.line("  - The payment is from before the watch. Following began with block %s, which is built on it and rests, by the issuer's word, on %s.",

@@ -101,7 +101,7 @@ func (g *gathering) headers(ctx context.Context) error {
 		return nil
 	}
 	b.FirstHeight, b.Headers = down.up()
-	return nil
+	return g.e.Leave()
 }
 
 // around says which headers evidence of a block should have: down to the

@@ -1,0 +1,155 @@
+package sql_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
+
+	"btcwatch/chain"
+	"btcwatch/chain/chaintest"
+	"btcwatch/sql"
+)
+
+// pastBench is a watch that begins at block 31 of a chain which holds a payment
+// in block 12; the headers are known from block 5 on.
+func pastBench(t *testing.T) (b *bench, c *chaintest.Chain, in *wire.MsgTx) {
+	b, c = newBench(t, telling()), chaintest.NewChain()
+	c.MineEmpty(11)
+	in = transaction(1, []wire.OutPoint{stranger(1)}, wire.NewTxOut(5_000, address(1).Script))
+	c.Mine(append(crowd(4), in)...)
+	c.MineEmpty(18)
+	b.watch(pressed(address(1)))
+	b.begin(c, 30)
+	b.must(b.writer.AddAncestors(t.Context(), below(c, 30, 26), "alpha"))
+	b.report("alpha", confirmed(in, c, 12))
+	return b, c, in
+}
+
+// provePast records what an explorer serves of a payment from before the start.
+func (b *bench) provePast(tx *wire.MsgTx, block *wire.MsgBlock, height int32) {
+	b.Helper()
+	var ids []chainhash.Hash
+	for _, tx := range block.Transactions {
+		ids = append(ids, tx.TxHash())
+	}
+	index := slices.Index(ids, tx.TxHash())
+	branches := chain.Branches(ids, []int{index, 0})
+	flat := func(hashes []chainhash.Hash) (all []byte) {
+		for _, h := range hashes {
+			all = append(all, h[:]...)
+		}
+		return all
+	}
+	txid := tx.TxHash()
+	b.exec(`
+		INSERT INTO btcwatch.past_branch (tx_id, start_id, height, index, siblings, coinbase, coinbase_siblings, at)
+		SELECT t.id, (SELECT min(id) FROM btcwatch.start), $2, $3, $4, $5, $6, now()
+		FROM btcwatch.tx t
+		WHERE t.txid = $1`,
+		txid[:], height, index, flat(branches[0].Siblings), rawOf(block.Transactions[0]), flat(branches[1].Siblings))
+}
+
+func rawOf(tx *wire.MsgTx) []byte {
+	var raw writer
+	_ = tx.Serialize(&raw)
+	return raw
+}
+
+type writer []byte
+
+func (w *writer) Write(p []byte) (int, error) {
+	*w = append(*w, p...)
+	return len(p), nil
+}
+
+// TestEvidenceOfThePast: a payment from before the watch is proven by its own
+// branch, and by the headers up to the start that was built on it.
+func TestEvidenceOfThePast(t *testing.T) {
+	b, c, in := pastBench(t)
+	if v := b.prove(in); v.Block != nil {
+		t.Errorf("without a branch it proves %+v", v.Block)
+	}
+	b.provePast(in, c.BlockAt(12), 12)
+	v := b.prove(in) // before anything was covered
+	if p := v.Block; p == nil || p.Chain.First != 5 || p.Chain.Last != 30 || p.Chain.Start == nil || p.Chain.Start.Height != 31 {
+		t.Fatalf("proves %+v", p)
+	}
+	c.MineEmpty(10)
+	b.follow(c)
+	v = b.prove(in)
+	p := v.Block
+	if p == nil || p.Hash != c.BlockAt(12).BlockHash() || p.Height != 12 || p.Index != 5 || p.Depth != 29 || !p.SaysHeight {
+		t.Fatalf("proves %+v", p)
+	}
+	if p.Chain.First != 5 || p.Chain.Last != 40 || p.Chain.Start == nil || p.Chain.Start.Height != 31 || p.Chain.Below != nil {
+		t.Errorf("stands on %+v", p.Chain)
+	}
+	if got := moves(v, address(1)); got != "[{in 0 5000 true}]" {
+		t.Errorf("movements %s", got)
+	}
+
+	b.must(b.writer.AddAncestors(t.Context(), below(c, 4, 5), "alpha"))
+	v = b.prove(in)
+	if p := v.Block; p.Chain.First != 0 || p.Chain.Below == nil || p.Chain.Below.Height != 0 {
+		t.Errorf("with all headers it stands on %+v", p.Chain)
+	}
+	later := transaction(2, []wire.OutPoint{stranger(2)}, wire.NewTxOut(6_000, address(1).Script))
+	c.Mine(later)
+	b.follow(c)
+	v = b.prove(later)
+	if p := v.Block; p == nil || p.Height != 41 || p.Chain.First != 0 || p.Chain.Below == nil || p.Chain.Start == nil || p.Chain.Start.Height != 31 {
+		t.Errorf("a payment that was followed proves %+v", p)
+	}
+}
+
+// TestEvidenceOfThePastAfterReorg: where the chain left the block, its branch
+// proves nothing any more.
+func TestEvidenceOfThePastAfterReorg(t *testing.T) {
+	b, c, in := pastBench(t)
+	c.MineEmpty(3)
+	b.follow(c)
+	b.provePast(in, c.BlockAt(12), 12)
+
+	b.must(b.writer.StepBack(t.Context(), 20)) // below the start, above the payment
+	c.Fork(20)
+	c.MineEmpty(20)
+	b.follow(c)
+	v := b.prove(in)
+	if p := v.Block; p == nil || p.Chain.First != 5 || p.Chain.Last != 40 || p.Depth != 29 {
+		t.Fatalf("after a reorganisation above it: %+v", p)
+	}
+	if s := v.Evidence.Stated.Starts; v.Block.Chain.Start != nil || len(s) != 1 || !s[0].Left {
+		t.Errorf("the chain left the start, and rests on %+v of %+v", v.Block.Chain.Start, s)
+	}
+	b.must(b.writer.StepBack(t.Context(), 10)) // and below the payment
+	c.Fork(10)
+	c.MineEmpty(50)
+	b.follow(c)
+	if v := b.prove(in); v.Block != nil {
+		t.Errorf("of a block that left the chain it proves %+v", v.Block)
+	}
+}
+
+// TestEvidenceWhereFollowingBeganAgain: what lies below was never linked.
+func TestEvidenceWhereFollowingBeganAgain(t *testing.T) {
+	b, c, in := pastBench(t)
+	c.MineEmpty(3)
+	b.follow(c)
+	b.provePast(in, c.BlockAt(12), 12)
+	c.Fork(2)
+	c.MineEmpty(40)
+	b.must(b.writer.BeginAgain(t.Context(), sql.Start{Height: 31, Parent: c.BlockAt(30).BlockHash(), RestsOn: "a second test", Proves: true}))
+	b.follow(c)
+	if v := b.prove(in); v.Block != nil {
+		t.Errorf("proves %+v of a block that left the chain", v.Block)
+	}
+	later := transaction(2, []wire.OutPoint{stranger(2)}, wire.NewTxOut(6_000, address(1).Script))
+	c.Mine(later)
+	b.follow(c)
+	v := b.prove(later)
+	if p := v.Block; p == nil || p.Chain.First != 31 || p.Chain.Start == nil || p.Chain.Start.RestsOn != "a second test" {
+		t.Errorf("proves %+v", p)
+	}
+}
