@@ -57,10 +57,10 @@ func (v verdict) difficulty() {
 		return
 	}
 	if c.Exact > 0 {
-		v.line("  - The difficulty changes in %s by exactly what the rule makes of the headers before.", counted(c.Exact, "place", "places"))
+		v.line("  - Where a period begins (%s), the difficulty is exactly what the rule makes of the headers before.", counted(c.Exact, "time", "times"))
 	}
 	for _, height := range c.Bounded {
-		v.line("  - At block %s it changes within a factor of four; by how much it had to is not checked, since the period before is not whole in the file.", grouped(int64(height)))
+		v.line("  - At block %s, where a period begins, the difficulty is only known to have changed by a factor of four at most: the period before is not whole in the file.", grouped(int64(height)))
 	}
 }
 
