@@ -215,7 +215,7 @@ func FuzzBranch(f *testing.F) {
 		copy(from[:], id)
 		copy(to[:], root)
 		if count == 0 {
-			count = b.Fitting(from)
+			count = b.Most(from)
 		}
 		if b.Check(from, count, to) != nil {
 			return

@@ -115,16 +115,16 @@ func TestBranchWithoutCount(t *testing.T) {
 		root := rootOf(ids)
 		for index := range count {
 			b := chain.Branch{Index: index, Siblings: siblingsOf(ids, index)}
-			if err := b.Check(ids[index], b.Fitting(ids[index]), root); err != nil {
+			if err := b.Check(ids[index], b.Most(ids[index]), root); err != nil {
 				t.Fatalf("place %d of %d: %v", index, count, err)
 			}
-			if fits := b.Fitting(ids[index]); chain.Depth(fits) != chain.Depth(count) || fits <= index {
-				t.Fatalf("place %d of %d: fits %d", index, count, fits)
+			if most := b.Most(ids[index]); chain.Depth(most) != chain.Depth(count) || most < count {
+				t.Fatalf("place %d of %d: most %d", index, count, most)
 			}
 			for level := range b.Siblings { // the same path as if the odd end stood to the right
 				wrong := b
 				wrong.Index |= 1 << level
-				if wrong.Index != index && wrong.Check(ids[index], wrong.Fitting(ids[index]), root) == nil {
+				if wrong.Index != index && wrong.Check(ids[index], wrong.Most(ids[index]), root) == nil {
 					t.Fatalf("place %d of %d is taken for %d", index, count, wrong.Index)
 				}
 			}

@@ -285,7 +285,7 @@ func (v *Verdict) inclusion(b *EvidenceBlock, header wire.BlockHeader) (saysHeig
 		return false, falsef("only the first transaction of a block is its coinbase")
 	}
 	own := branchOf(b.Index, b.Siblings)
-	count := own.Fitting(v.Tx.TxHash())
+	count := own.Most(v.Tx.TxHash())
 	if b.TxCount != nil {
 		count = *b.TxCount
 	}

@@ -1,6 +1,7 @@
 package sql_test
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 
@@ -48,20 +49,13 @@ func (b *bench) provePast(tx *wire.MsgTx, block *wire.MsgBlock, height int32) {
 		SELECT t.id, (SELECT min(id) FROM btcwatch.start), $2, $3, $4, $5, $6, now()
 		FROM btcwatch.tx t
 		WHERE t.txid = $1`,
-		txid[:], height, index, flat(branches[0].Siblings), rawOf(block.Transactions[0]), flat(branches[1].Siblings))
+		txid[:], height, index, flat(branches[0].Siblings), bytesOf(block.Transactions[0]), flat(branches[1].Siblings))
 }
 
-func rawOf(tx *wire.MsgTx) []byte {
-	var raw writer
-	_ = tx.Serialize(&raw)
-	return raw
-}
-
-type writer []byte
-
-func (w *writer) Write(p []byte) (int, error) {
-	*w = append(*w, p...)
-	return len(p), nil
+func bytesOf(tx *wire.MsgTx) []byte {
+	var raw bytes.Buffer
+	_ = tx.Serialize(&raw) // a bytes.Buffer takes everything
+	return raw.Bytes()
 }
 
 // TestEvidenceOfThePast: a payment from before the watch is proven by its own
