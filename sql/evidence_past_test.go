@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
@@ -144,6 +145,53 @@ func TestEvidenceWhereFollowingBeganAgain(t *testing.T) {
 	b.follow(c)
 	v := b.prove(later)
 	if p := v.Block; p == nil || p.Chain.First != 31 || p.Chain.Start == nil || p.Chain.Start.RestsOn != "a second test" {
+		t.Errorf("proves %+v", p)
+	}
+}
+
+// TestEvidenceAround: by the checkpoints of mainnet. A period has 2,016 blocks:
+// 953,568 and 878,976 are the first of one, 810,000 lies in that of 808,416.
+func TestEvidenceAround(t *testing.T) {
+	for _, c := range []struct{ start, tip, height, from, to int32 }{
+		{960_000, 970_000, 965_000, 951_552, 967_016},       // above the last checkpoint, which ends its period
+		{960_000, 970_000, 956_000, 951_552, 960_000},       // from before the watch, up to the start
+		{960_000, 970_000, 959_000, 951_552, 961_016},       // two weeks are more
+		{953_567, 970_000, 953_567, 951_552, 955_583},       // the checkpoint itself
+		{870_000, 970_000, 900_000, 878_966, 953_567},       // between two that were followed
+		{870_000, 950_000, 900_000, 878_966, 902_016},       // the second is not reached yet
+		{870_000, 880_000, 869_000, 808_416, 878_976},       // from before the watch, and a checkpoint was followed
+		{820_000, 820_500, 819_000, 808_416, 821_016},       // nothing more yet
+		{2_000, 970_000, 1_000, 0, 11_111},                  // back to the first block
+		{1_200_000, 1_300_000, 953_600, 951_552, 1_058_720}, // no more than two years each way
+		{1_200_000, 1_300_000, 1_250_000, 1_144_880, 1_252_016},
+	} {
+		from, to := sql.EvidenceAround(&chaincfg.MainNetParams, c.start, c.tip, c.height)
+		if from != c.from || to != c.to {
+			t.Errorf("block %d, followed from %d to %d: headers from %d to %d, and not from %d to %d", c.height, c.start, c.tip, from, to, c.from, c.to)
+		}
+	}
+}
+
+// TestEvidenceBackToACheckpoint: no further than to the checkpoint, and to what
+// decides the difficulty behind it.
+func TestEvidenceBackToACheckpoint(t *testing.T) {
+	b, c, in := pastBench(t)
+	c.MineEmpty(20)
+	later := transaction(2, []wire.OutPoint{stranger(2)}, wire.NewTxOut(6_000, address(1).Script))
+	c.Mine(later)
+	b.follow(c)
+	b.provePast(in, c.BlockAt(12), 12)
+	params := chaincfg.RegressionNetParams
+	hash := c.BlockAt(40).BlockHash()
+	params.Checkpoints = []chaincfg.Checkpoint{{Height: 40, Hash: &hash}}
+	store, err := sql.Open(t.Context(), b.url, &params, quiet())
+	b.must(err)
+	defer store.Close()
+	b.store = store
+	if p := b.prove(later).Block; p == nil || p.Height != 51 || p.Chain.First != 30 || p.Chain.Last != 51 { // the median at 41 asks for eleven
+		t.Errorf("proves %+v", p)
+	}
+	if p := b.prove(in).Block; p == nil || p.Chain.First != 5 || p.Chain.Last != 51 {
 		t.Errorf("proves %+v", p)
 	}
 }
