@@ -106,29 +106,30 @@ func (g *gathering) headers(ctx context.Context) error {
 
 // around says which headers evidence of a block should have: down to the
 // checkpoint at or below it, with those that decide the first change of
-// difficulty behind that; up to the start that a block from before it rests on,
-// and to a checkpoint above, where one was reached.
+// difficulty behind that; up to the next checkpoint where the chain followed has
+// come so far, else to the start that a block from before it rests on.
 func (g *gathering) around(height int32) (from, to int32) {
-	params, top := g.params, height
-	if tip := g.e.Stated.Tip; tip != nil {
-		top = tip.Height
+	if point, ok := chain.CheckpointBelow(height+1, g.params); ok {
+		from = chain.DifficultyFrom(point.Height+1, g.params)
 	}
-	if point, ok := chain.CheckpointBelow(height+1, params); ok {
-		from = chain.DifficultyFrom(point.Height+1, params)
+	to = g.above(height)
+	if to > height+mostHeaders {
+		to = height // too far to be of use
 	}
-	to = height + headersAfter
-	if starts := g.e.Stated.Starts; len(starts) > 0 {
-		to = max(to, starts[0].Height)
-	}
-	for _, point := range chain.Checkpoints(params) {
-		if point.Height > height {
-			if point.Height <= top {
-				to = max(to, point.Height)
-			}
-			break
+	return max(from, height-mostHeaders), max(to, height+headersAfter)
+}
+
+// above is the height of what a block rests on that is above it; 0 for nothing.
+func (g *gathering) above(height int32) int32 {
+	for _, point := range chain.Checkpoints(g.params) {
+		if tip := g.e.Stated.Tip; point.Height > height && tip != nil && point.Height <= tip.Height {
+			return point.Height
 		}
 	}
-	return max(from, height-mostHeaders), min(to, height+mostHeaders)
+	if starts := g.e.Stated.Starts; len(starts) > 0 {
+		return starts[0].Height
+	}
+	return 0
 }
 
 // firstParent is the block that the first start follows.

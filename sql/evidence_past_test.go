@@ -153,16 +153,18 @@ func TestEvidenceWhereFollowingBeganAgain(t *testing.T) {
 // 953,568 and 878,976 are the first of one, 810,000 lies in that of 808,416.
 func TestEvidenceAround(t *testing.T) {
 	for _, c := range []struct{ start, tip, height, from, to int32 }{
-		{960_000, 970_000, 965_000, 951_552, 967_016},       // above the last checkpoint, which ends its period
-		{960_000, 970_000, 956_000, 951_552, 960_000},       // from before the watch, up to the start
-		{960_000, 970_000, 959_000, 951_552, 961_016},       // two weeks are more
-		{953_567, 970_000, 953_567, 951_552, 955_583},       // the checkpoint itself
-		{870_000, 970_000, 900_000, 878_966, 953_567},       // between two that were followed
-		{870_000, 950_000, 900_000, 878_966, 902_016},       // the second is not reached yet
-		{870_000, 880_000, 869_000, 808_416, 878_976},       // from before the watch, and a checkpoint was followed
-		{820_000, 820_500, 819_000, 808_416, 821_016},       // nothing more yet
-		{2_000, 970_000, 1_000, 0, 11_111},                  // back to the first block
-		{1_200_000, 1_300_000, 953_600, 951_552, 1_058_720}, // no more than two years each way
+		{960_000, 970_000, 965_000, 951_552, 967_016},     // above the last checkpoint, which ends its period
+		{960_000, 970_000, 956_000, 951_552, 960_000},     // from before the watch, up to the start
+		{960_000, 970_000, 959_000, 951_552, 961_016},     // two weeks are more
+		{953_567, 970_000, 953_567, 951_552, 955_583},     // the checkpoint itself
+		{870_000, 970_000, 900_000, 878_966, 953_567},     // between two that were followed
+		{870_000, 950_000, 900_000, 878_966, 902_016},     // the second is not reached yet
+		{870_000, 880_000, 869_000, 808_416, 878_976},     // from before the watch, and a checkpoint was followed
+		{820_000, 820_500, 819_000, 808_416, 821_016},     // nothing more yet
+		{960_000, 970_000, 450_000, 429_408, 460_000},     // far below, and a checkpoint lies between
+		{960_000, 970_000, 810_000, 808_416, 878_976},     // a checkpoint itself
+		{2_000, 970_000, 1_000, 0, 11_111},                // back to the first block
+		{1_200_000, 1_300_000, 953_600, 951_552, 955_616}, // too far below the start
 		{1_200_000, 1_300_000, 1_250_000, 1_144_880, 1_252_016},
 	} {
 		from, to := sql.EvidenceAround(&chaincfg.MainNetParams, c.start, c.tip, c.height)
