@@ -108,7 +108,11 @@ func (v verdict) proven() {
 	v.line("  - It stands at place %s of block %s, dated %s:", grouped(int64(b.Index)), grouped(int64(b.Height)), second(b.Time))
 	v.line("    %s", b.Hash)
 	if !b.SaysHeight {
-		v.line("    The block itself does not say its height; the issuer does.")
+		who := "the issuer does"
+		if b.Chain.Below != nil || b.Chain.Beyond != nil {
+			who = "the headers do, counted from one that is compiled into this program"
+		}
+		v.line("    The block itself does not say its height; %s.", who)
 	}
 	on := "nothing on top"
 	if b.Depth > 1 {

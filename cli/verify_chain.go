@@ -85,6 +85,9 @@ func (v verdict) checkpoints() {
 		if b.Chain.WorkBelow.Sign() > 0 {
 			v.line("    Between it and the payment's block stand %s.", hashes(b.Chain.WorkBelow))
 		}
+		if beyond == nil {
+			v.line("    A false chain could begin there, too, at the cost of all the work from there on.")
+		}
 	}
 	if beyond != nil {
 		v.line("  - They lead on to block %s, which is compiled into this program and built on the payment's block:", grouped(int64(beyond.Height)))

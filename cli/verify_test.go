@@ -72,7 +72,7 @@ func TestVerifySaysWhatItRestsOn(t *testing.T) {
 	says(t, page,
 		`  - It stands at place 0 of block 1, dated 2009-01-09 02:54:25 UTC:`,
 		`    00000000839a8e6886ab5951d76f411475428afc90947ee320161bbf18eb6048`,
-		`    The block itself does not say its height; the issuer does\.`,
+		`    The block itself does not say its height; the headers do, counted from one that is compiled into this program\.`,
 		`  - It is 2,016 confirmations deep: the block and 2,015 blocks on top stand for about 8\.66 thousand billion hashes \(2\^43\.0\)\.`,
 		`    That is the work of 2,016 blocks at the difficulty of block 2,016 \(2009-01-27 13:38:51 UTC\), the last in the file, which is set so that the whole network takes about 14 days for so much\.`,
 		`The chain that this holds for`,
@@ -80,6 +80,7 @@ func TestVerifySaysWhatItRestsOn(t *testing.T) {
 		`  - Where a period begins \(1 time\), the difficulty is exactly what the rule makes of the headers before\.`,
 		`  - They lead back to block 0, the first of mainnet, compiled into this program:`,
 		`    000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f`,
+		`    A false chain could begin there, too, at the cost of all the work from there on\.`,
 		`  - The payment is from before the watch\. Following began with block 1,000, which is built on it and rests, by the issuer's word, on two operators\.`)
 	page = verified(t, firstBlock(t, 1, 2016))
 	says(t, page,
