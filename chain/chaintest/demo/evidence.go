@@ -41,6 +41,9 @@ func (w *world) handOver(ctx context.Context) error {
 	w.handed = missing(page,
 		fmt.Sprintf("pays %d.%08d BTC to %s (output", e.amount/1e8, e.amount%1e8, e.to.text),
 		fmt.Sprintf("of block %d, dated", e.height), "    "+e.block.String()+"\n", "Scripts and signatures are not validated")
+	if len(w.handed) == 0 {
+		w.say.happened("It says what the chain says, with the program alone.")
+	}
 	return w.tamper(ctx, name, file)
 }
 
@@ -55,12 +58,12 @@ func (w *world) tamper(ctx context.Context, name string, file []byte) error {
 	page, err := w.elsewhere(ctx, name, wrong)
 	var exit *exec.ExitError
 	if err == nil || !errors.As(err, &exit) || exit.ExitCode() != 1 || page != "" {
-		w.handed = append(w.handed, fmt.Sprintf("one byte was changed, and verify said %q (%v)", page, err))
-		return nil
+		return fmt.Errorf("one byte of the evidence was changed, and verify said %q (%v)", page, err)
 	}
+	w.refused = true
 	w.say.tell("Byte %d of %d is changed from %q to %q, and it is verified again:", at+1, len(wrong), was, wrong[at])
 	w.say.show(strings.TrimSpace(string(exit.Stderr)))
-	w.say.happened("Verified with the program alone, and refused (exit code 1) when one byte of it is another.")
+	w.say.happened("Refused, with exit code 1.")
 	w.say.proves("who doubts can check: what the bytes prove is kept apart from what rests on the issuer's word.")
 	return nil
 }
@@ -95,4 +98,5 @@ func missing(page string, wants ...string) (faults []string) {
 // changed byte is refused.
 func (w *world) countEvidence(t *tally) {
 	t.check(len(w.handed) == 0, "%s", strings.Join(w.handed, "; "))
+	t.check(w.refused, "evidence with a byte changed was not refused")
 }
