@@ -102,7 +102,7 @@ func TestVerifySaysWhatItRestsOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 0; at < len(file); at += 7 {
+	for at := 0; at < len(file); at += 53 { // package chain changes every one
 		wrong := bytes.Clone(file)
 		wrong[at] ^= 1
 		p := sit("")
