@@ -330,7 +330,7 @@ func TestRaisedByACheckpoint(t *testing.T) {
 	defer e.Close()
 	a := &ancestors{
 		store: store, writer: writer, explorers: []*explorer.Explorer{e}, params: w.config.Network,
-		health: newHealth(w.config.Health, writer, store, time.Now, log), beat: func() {}, now: time.Now, log: log, begin: -1,
+		health: newHealth(w.config.Health, writer, store, time.Now, log), beat: func() {}, now: time.Now, log: log,
 	}
 	// The daemon may have got some of the 172 headers from 88 to 259 before it
 	// stopped; the rest come ten a round, to the last one.

@@ -199,12 +199,17 @@ func (g *gathering) place(ctx context.Context) error {
 	return err
 }
 
+// starts takes those that hold for the chain followed now: what a reorganisation
+// or a person left behind nothing rests on any more.
 func (g *gathering) starts(ctx context.Context) (err error) {
 	g.e.Stated.Starts, err = gather(ctx, g, `
-		SELECT height, parent_hash, rests_on, proves, at
-		FROM btcwatch.start
+		SELECT f.from_height, f.parent_hash, f.rests_on, f.proves, f.at
+		FROM btcwatch.followed f
+		LEFT JOIN btcwatch.chain_now n ON n.height = f.from_height
+		LEFT JOIN btcwatch.block b ON b.id = n.block_id
 		WHERE $1::bigint IS NOT NULL
-		ORDER BY id`, func(row pgx.CollectableRow) (s chain.EvidenceStart, err error) {
+		  AND (b.id IS NULL OR substr(b.header, 5, 32) = f.parent_hash)
+		ORDER BY f.id`, func(row pgx.CollectableRow) (s chain.EvidenceStart, err error) {
 		var parent []byte
 		err = row.Scan(&s.Height, &parent, &s.RestsOn, &s.Proves, &s.At)
 		copy(s.Parent[:], parent)
