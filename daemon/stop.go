@@ -135,13 +135,20 @@ func (f *follower) weigh(ctx context.Context, e shown, position sql.Position) (w
 		return w, err
 	}
 	err = f.weighTheirs(ctx, e, fork, before.head, &w)
-	if w.head == nil && (err == nil || errors.Is(err, errUnserved)) && w.from <= e.tip {
+	if w.head == nil && (err == nil || unserved(err)) && w.from <= e.tip {
 		w.hash, err = f.hashAt(ctx, e, w.from)
 	}
 	if err == nil {
 		f.weighed[e.Name] = w
 	}
 	return w, err
+}
+
+// unserved says whether nobody has the headers that were asked for, or cares to
+// give them; to ask again is of no use.
+func unserved(err error) bool {
+	return errors.Is(err, errUnserved) ||
+		errors.Is(err, explorer.ErrRefused) && !errors.Is(err, explorer.ErrUnavailable) && !errors.Is(err, explorer.ErrRateLimited)
 }
 
 // deepFork is the highest block that an explorer's chain and ours share, however
@@ -305,8 +312,11 @@ func (f *follower) describe(ctx context.Context, e shown, w weight, position sql
 // decide about a chain that somebody shows; nil where nobody has to.
 func (f *follower) stop(ctx context.Context, seen []shown, position sql.Position, cause error) error {
 	found, err := f.judge(ctx, seen, position)
-	if err != nil || found == nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("%w; its work could not be compared with ours: %w", cause, err)
+	}
+	if found == nil {
+		return nil
 	}
 	f.log.Error("following stops", "height", position.Height, "explorer", found.Explorer, "reason", found.Words())
 	if err := f.writer.BeginStop(ctx, *found); err != nil {

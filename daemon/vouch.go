@@ -129,7 +129,7 @@ func (t *tracer) trace(ctx context.Context, v sql.Vouched) (sql.Vouched, error) 
 			break
 		}
 		headers, _, err := from.ask(ctx, height, hash)
-		if errors.Is(err, errUnserved) {
+		if unserved(err) {
 			headers, err = t.headerOf(ctx, height, hash)
 		}
 		if errors.Is(err, errUnserved) {
