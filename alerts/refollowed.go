@@ -31,8 +31,8 @@ func (r Refollowed) Alert(key Key) Alert {
 	occasion := strconv.FormatInt(r.Start, 10)
 	d := Data{
 		Network: r.Network, BlockHeight: &r.Height, BlockHash: r.Hash, ObservedAt: moment(r.At), Reason: clean(r.Reason),
-		Summary: fmt.Sprintf("%s has made btcwatch follow on with block %s (%s)%s%s.", capital(clean(r.Actor)), grouped(r.Height), r.Hash, r.left(), r.gap()),
-		Lines:   []string{r.stays()},
+		Summary: fmt.Sprintf("On the word of %s btcwatch follows on with block %s%s%s.", clean(r.Actor), grouped(r.Height), r.left(), r.gap()),
+		Lines:   []string{fmt.Sprintf("Block %s is %s. ", grouped(r.Height), r.Hash) + r.stays()},
 		Next:    "From here on the chain rests on that person's word; see that somebody else agrees with it.",
 	}
 	a := Alert{

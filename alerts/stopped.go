@@ -30,11 +30,11 @@ func (s Stopped) Words() string {
 	}
 	switch {
 	case s.Vouched != nil:
-		return fmt.Sprintf("%s shows %s, without block %d that a person vouched for", clean(s.Explorer), work, *s.Vouched)
+		return fmt.Sprintf("%s shows %s, without block %s that a person vouched for", clean(s.Explorer), work, grouped(*s.Vouched))
 	case s.Fork < 0:
-		return fmt.Sprintf("%s shows %s, which leaves it below block %d", clean(s.Explorer), work, s.From)
+		return fmt.Sprintf("%s shows %s, which leaves it below block %s", clean(s.Explorer), work, grouped(s.From))
 	}
-	return fmt.Sprintf("%s shows %s, which leaves it after block %d, %s below the last one covered", clean(s.Explorer), work, s.Fork,
+	return fmt.Sprintf("%s shows %s, which leaves it after block %s, %s below the last one covered", clean(s.Explorer), work, grouped(s.Fork),
 		count(s.Height-s.Fork, "block", "blocks"))
 }
 

@@ -166,7 +166,7 @@ func TestDeepForkStopsAndPages(t *testing.T) {
 
 	went := d.awaitDelivered(alerts.ChainReorged, 1)
 	if data := went[0].Data; len(went) != 1 || data.Severity != "severe" || data.Corrects != told.ID || data.Thread != told.Thread ||
-		!strings.Contains(data.Summary, "Somebody has made btcwatch follow on with block 112") || !strings.Contains(data.Summary, "2 payments are unconfirmed again") {
+		!strings.Contains(data.Summary, "On the word of somebody btcwatch follows on with block 112") || !strings.Contains(data.Summary, "2 payments are unconfirmed again") {
 		t.Errorf("chain.reorged says %+v", went)
 	}
 	d.awaitDelivered(alerts.WatchRestored, 1)
