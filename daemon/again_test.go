@@ -49,6 +49,12 @@ func TestReorgBelowTheStart(t *testing.T) {
 	w.expect("2", `SELECT count(*) FROM btcwatch.start`)
 	w.expect("1", `SELECT count(*) FROM report.alerts WHERE type = 'chain.reorged'`)
 	w.compare(replay(t, ledger, 109, a))
+	if _, err := must(w.opened().Evidence(t.Context(), paid.TxHash())).Verify(); err != nil {
+		t.Errorf("evidence after following began again: %v", err)
+	}
+	w.clear() // the headers before the new start are got like those before the first
+	w.await("109", `SELECT max(height) FROM btcwatch.ancestor WHERE start_id = (SELECT id FROM btcwatch.start_begun)`)
+	w.await("true", `SELECT rests_on LIKE '%; the headers from block 99 %' FROM btcwatch.start_now`)
 	w.checkDelivered()
 }
 

@@ -285,8 +285,6 @@ func TestDeepForkWithoutHeaders(t *testing.T) {
 	d.covers("110-111 115-266")
 }
 
-func (d *deepFork) both2(path string, fault chaintest.Fault) { d.world.both(path, fault) }
-
 // TestDeepForkIsJudgedByWork: one explorer of two shows a chain that leaves ours
 // too far below. With less work it stops nothing; with more it does, though the
 // other one shows ours; and when it is not asked any more, following goes on.
