@@ -69,6 +69,8 @@ func (r Refollowed) gap() string {
 
 func (r Refollowed) stays() string {
 	switch {
+	case r.Stays < 0 && r.Joined:
+		return "Nothing of what was covered before stays: this chain leaves the other one below it. Payments in it that were told are corrected one by one."
 	case r.Stays < 0:
 		return "Nothing of what was covered before stays: it is not known to be on this chain."
 	case !r.Joined:

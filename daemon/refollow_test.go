@@ -377,3 +377,44 @@ func TestVouchedBlocks(t *testing.T) {
 		t.Error("taken though nobody answers")
 	}
 }
+
+// TestVouchedBlockLeaves: nobody shows the block any more that the configuration
+// vouches for. Following stops, not far below as the fork may lie; another word
+// makes it go on from below where it began.
+func TestVouchedBlockLeaves(t *testing.T) {
+	t.Parallel()
+	ledger, wallet := newLedger()
+	w := newWorld(t, ledger)
+	w.config.Alerts.Confirmations = []int32{1}
+	a := wallet.Address(chain.P2WPKH, 1)
+	w.watch(a, "label")
+	pin := ledger.BlockAt(109).BlockHash()
+	w.config.Start = Start{Height: 109, Hash: &pin}
+	w.began(ledger)
+	paid := must(wallet.Build(t.Context(), chaintest.Payment{Outputs: []chaintest.Output{{Script: a.Script, Value: 30_000}}}))
+	ledger.Mine(paid)
+	ledger.MineEmpty(1)
+	w.caughtUp(ledger)
+	first := w.word(alerts.TransactionConfirmed, paid, a)
+
+	ledger.Reorg(7, paid)
+	told := w.awaitDelivered(alerts.ChainStuck, 1)[0].Data
+	if *told.BlockHeight != 106 || told.BlockHash != ledger.BlockAt(106).BlockHash().String() || !strings.Contains(told.Summary, "without block 109 that a person vouched for") {
+		t.Errorf("chain.stuck says %+v", told)
+	}
+	v, plan := w.refollow(106, ledger.BlockAt(106).BlockHash())
+	if !v.Joined || v.Common != 105 || plan.Gap != nil || plan.First != 109 || len(plan.Payments) != 1 {
+		t.Errorf("planned %+v, %+v", v, plan)
+	}
+	w.caughtUp(ledger)
+	if d := w.word(alerts.TransactionReorged, paid, a); d.Corrects != first.ID {
+		t.Errorf("transaction.reorged says %+v", d)
+	}
+	w.await("confirmed proven 106", `SELECT concat_ws(' ', state, proof, block_height) FROM report.transactions`)
+	w.expect("2", `SELECT count(*) FROM report.alerts WHERE type = 'transaction.confirmed'`)
+	w.expect("106 113", `SELECT concat_ws(' ', min(height), max(height)) FROM btcwatch.chain_now`)
+	if told := w.awaitDelivered(alerts.ChainReorged, 1)[0].Data; !strings.Contains(strings.Join(told.Lines, " "), "Nothing of what was covered before stays") {
+		t.Errorf("chain.reorged says %+v", told)
+	}
+	w.checkDelivered()
+}
