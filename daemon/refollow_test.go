@@ -206,7 +206,7 @@ func (d *deepFork) verifies(tx *wire.MsgTx, height int32, restsOn string) {
 		d.t.Errorf("evidence of %s: %v", tx.TxHash(), err)
 		return
 	}
-	if v.Block == nil || v.Block.Height != height || v.Block.Start == nil || !strings.HasPrefix(v.Block.Start.RestsOn, restsOn) {
+	if v.Block == nil || v.Block.Height != height || v.Block.Chain.Start == nil || !strings.HasPrefix(v.Block.Chain.Start.RestsOn, restsOn) {
 		d.t.Errorf("evidence of block %d says %+v", height, v.Block)
 	}
 }
