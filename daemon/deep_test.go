@@ -93,7 +93,7 @@ func (s *scene) killed(t *testing.T, database string, death death) {
 		t.Fatalf("it was to be killed %s, and its round ended with %v\n%s", death.name, err, l.log)
 	}
 	w := &world{t: t, config: testConfig(database), log: l.log}
-	w.expect(fmt.Sprint(s.fork+death.at(s.depth)), `SELECT height FROM btcwatch.position`)
+	w.expect(fmt.Sprint(s.split+death.at(s.depth)), `SELECT height FROM btcwatch.position`)
 	w.conn().Close(context.Background())
 }
 

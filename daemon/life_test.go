@@ -61,12 +61,19 @@ func (s *scene) live(ctx context.Context, t *testing.T, database string, meets f
 	return l
 }
 
-// config is the configuration of the scene's daemon, with explorers of its own.
+// config is the configuration of the scene's daemon.
 func (s *scene) config(t *testing.T, database string, meets func(explorer, path string)) *Config {
 	config := testConfig(database)
 	config.Watch = s.listings()
 	config.Channels = append(config.Channels, channelOrder{"record", "file", map[string]any{"path": filepath.Join(t.TempDir(), "alerts.jsonl")}}.settings())
-	for i, server := range s.servers {
+	config.Explorers = served(t, s.servers, meets)
+	return config
+}
+
+// served serves the explorers, each under an address that is the test's own.
+func served(t *testing.T, servers []*chaintest.Esplora, meets func(explorer, path string)) []explorer.Settings {
+	var all []explorer.Settings
+	for i, server := range servers {
 		name := []string{"one", "two"}[i]
 		url, stop := chaintest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if meets != nil {
@@ -75,11 +82,9 @@ func (s *scene) config(t *testing.T, database string, meets func(explorer, path 
 			server.ServeHTTP(w, r)
 		}))
 		t.Cleanup(stop)
-		config.Explorers = append(config.Explorers, explorer.Settings{
-			Name: name, Kind: "esplora", URL: url, Operator: "operator " + name, Timeout: time.Minute,
-		})
+		all = append(all, explorer.Settings{Name: name, Kind: "esplora", URL: url, Operator: "operator " + name, Timeout: time.Minute})
 	}
-	return config
+	return all
 }
 
 // work does a round that has to go well.
@@ -168,5 +173,5 @@ func (d *dying) struck() bool {
 
 // raw is the request for the block that comes at a height above the fork.
 func (s *scene) raw(at int32) string {
-	return fmt.Sprintf("/block/%s/raw", s.ledger.BlockAt(s.fork+at).BlockHash())
+	return fmt.Sprintf("/block/%s/raw", s.ledger.BlockAt(s.split+at).BlockHash())
 }

@@ -41,7 +41,9 @@ func (s *scene) outcome(t *testing.T, database string) *outcome {
 		movements: w.lines(movementLines), balances: w.lines(balanceLines), transactions: w.lines(transactionLines),
 		waiting: w.lines(`SELECT encode(alert_id, 'hex') FROM btcwatch.delivery WHERE channel = 'record'`),
 		chain: w.lines(`SELECT concat_ws(' ', n.height, btcwatch.display(b.hash)) FROM btcwatch.chain_now n JOIN btcwatch.block b ON b.id = n.block_id
-			UNION ALL SELECT concat_ws(' ', 'tip', height, btcwatch.display(hash)) FROM btcwatch.position`),
+			UNION ALL SELECT concat_ws(' ', 'tip', height, btcwatch.display(hash)) FROM btcwatch.position
+			UNION ALL SELECT concat_ws(' ', 'left', b.height, btcwatch.display(b.hash)) FROM btcwatch.block b
+			WHERE NOT (SELECT e.on_chain FROM btcwatch.block_event e WHERE e.block_id = b.id ORDER BY e.id DESC LIMIT 1)`),
 		gaps:   w.lines(`SELECT reason FROM report.gaps`),
 		reorgs: w.lines(`SELECT severity FROM report.alerts WHERE type = 'chain.reorged'`),
 		dump:   s.dump(w),
@@ -76,6 +78,9 @@ func (s *scene) judgeAll(t *testing.T, o *outcome) {
 	tip, last := s.ledger.Tip()
 	for height := int32(150); height <= tip; height++ {
 		blocks = append(blocks, fmt.Sprint(height, " ", s.ledger.BlockAt(height).BlockHash()))
+	}
+	for i, hash := range s.gone {
+		blocks = append(blocks, fmt.Sprint("left ", s.split+1+int32(i), " ", hash))
 	}
 	sameLines(t, "the covered chain", append(blocks, fmt.Sprint("tip ", tip, " ", last.BlockHash())), o.chain)
 	sameLines(t, "report.gaps", nil, o.gaps)
@@ -213,8 +218,12 @@ func (s *scene) expected(a chain.Address) (transactions, words []string, threads
 	threads = map[string]string{}
 	was, is := s.ends(a)
 	tip, _ := s.ledger.Tip()
+	met := map[string]bool{}
 	say := func(tx chainhash.Hash, typ alerts.Type, state alerts.State, in string, depth int, by, corrects string) {
-		words = append(words, fmt.Sprint(typ, " ", tx, " ", state, " in ", in, " ", depth, " by ", by, " corrects ", corrects))
+		line := fmt.Sprint(typ, " ", tx, " ", state, " in ", in, " ", depth, " by ", by, " corrects ", corrects)
+		if !met[line] { // what stands on both ends is told once
+			words, met[line] = append(words, line), true
+		}
 	}
 	confirmed := func(tx chainhash.Hash, at stand, tip int32) {
 		for _, depth := range []int32{1, 6} {
@@ -228,12 +237,12 @@ func (s *scene) expected(a chain.Address) (transactions, words []string, threads
 		if s.sighted[tx] > 0 {
 			say(tx, alerts.TransactionSeen, alerts.Unconfirmed, "-", 0, "", "-")
 		}
-		confirmed(tx, at, s.fork+s.depth)
-		if at.height <= s.fork {
+		confirmed(tx, at, s.split+s.depth)
+		if at.height <= s.split {
 			continue
 		}
 		state := alerts.Unconfirmed
-		if s.coinbases[at.height-s.fork] != nil && s.isCoinbase(tx, at.height) {
+		if s.coinbases[at.height-s.split] != nil && s.isCoinbase(tx, at.height) {
 			state = alerts.Dropped
 		}
 		say(tx, alerts.TransactionReorged, state, at.hash.String(), 0, "", fmt.Sprint(alerts.TransactionConfirmed, " ", at.hash))
@@ -254,7 +263,7 @@ func (s *scene) expected(a chain.Address) (transactions, words []string, threads
 		if name := tx.String() + " " + a.Text; threads[name] == "" {
 			threads[name] = tx.String()
 		}
-		if at.height > s.fork {
+		if at.height >= 0 {
 			confirmed(tx, at, tip)
 		}
 	}
@@ -281,7 +290,7 @@ func (s *scene) vanished(a chain.Address, tx chainhash.Hash, state string) strin
 
 // isCoinbase says whether no block but the one that left can hold a transaction.
 func (s *scene) isCoinbase(tx chainhash.Hash, height int32) bool {
-	for _, held := range s.leave[height-s.fork] {
+	for _, held := range s.leave[height-s.split] {
 		if held.TxHash() == tx {
 			return false
 		}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -23,7 +24,7 @@ import (
 type scene struct {
 	t       *testing.T
 	depth   int32
-	fork    int32
+	split   int32 // the last height that both have
 	ledger  *chaintest.Chain
 	wallet  *chaintest.Wallet
 	servers []*chaintest.Esplora
@@ -34,9 +35,10 @@ type scene struct {
 	forgotten   []chainhash.Hash       // in nobody's mempool in the end
 	sighted     map[chainhash.Hash]int // seen unconfirmed before a block held them
 
-	old, end chainhash.Hash // the tip that leaves, and the one that stays
-	before   *model         // what the chain says up to it
-	after    *model         // and in the end
+	old, end chainhash.Hash   // the tip that leaves, and the one that stays
+	gone     []chainhash.Hash // the blocks that leave, lowest first
+	before   *model           // what the chain says up to it
+	after    *model           // and in the end
 	database string
 	made     time.Time // what is later is a run's own
 }
@@ -127,9 +129,8 @@ func (s *scene) follow() {
 	defer l.end()
 	l.work(l.follow.round)
 	l.work(l.ask.fillRound)
-	stays := s.watched[len(fates())]
-	s.ledger.Mine(s.pay(stays, 0))
-	s.fork, _ = s.ledger.Tip()
+	s.ledger.Mine(s.pay(s.watched[len(fates())], 0)) // it stays
+	s.split, _ = s.ledger.Tip()
 	for i, f := range fates() {
 		f.make(s, s.watched[i])
 	}
@@ -158,7 +159,10 @@ func (s *scene) follow() {
 func (s *scene) turn() {
 	s.made = time.Now()
 	s.ledger.CoinbaseScript = chaintest.MiningAddress("").Script
-	s.ledger.Fork(s.fork)
+	for at := range s.depth {
+		s.gone = append(s.gone, s.ledger.BlockAt(s.split+1+at).BlockHash())
+	}
+	s.ledger.Fork(s.split)
 	for _, txs := range s.come[1:] {
 		// A stranger comes first: what is confirmed again has another place.
 		first := s.build(chaintest.Payment{Outputs: []chaintest.Output{{Script: s.stranger(), Value: 5_000}}})
@@ -169,6 +173,20 @@ func (s *scene) turn() {
 		s.ledger.Mine(append([]*wire.MsgTx{first}, txs...)...)
 	}
 	s.forget()
+	_, tip := s.ledger.Tip()
+	s.end = tip.BlockHash()
+	s.after = replay(s.t, s.ledger, 149, s.watched...)
+}
+
+// goOn gives the chain one more block, and nothing leaves.
+func (s *scene) goOn() {
+	s.made = time.Now()
+	s.split, s.depth, s.forgotten = s.split+s.depth, 0, nil
+	s.leave, s.come = nil, nil
+	stays := s.watched[len(fates())]
+	paid := s.ledger.BlockAt(151).Transactions[1]
+	s.ledger.CoinbaseScript = s.watched[1].Script
+	s.ledger.Mine(s.pay(s.watched[0], 9), s.spend(paid, stays))
 	_, tip := s.ledger.Tip()
 	s.end = tip.BlockHash()
 	s.after = replay(s.t, s.ledger, 149, s.watched...)
@@ -237,4 +255,13 @@ func (s *scene) listings() []watchlist.Listing {
 		all = append(all, watchlist.Listing{Address: a, Label: fmt.Sprint("address ", n), Basis: watchlist.Press})
 	}
 	return all
+}
+
+// block is one of either end of the chain.
+func (s *scene) block(hash chainhash.Hash) *wire.MsgBlock {
+	block := new(wire.MsgBlock)
+	if err := block.Deserialize(bytes.NewReader(must(s.ledger.RawBlock(context.Background(), hash)))); err != nil {
+		s.t.Fatal(err)
+	}
+	return block
 }

@@ -1,0 +1,442 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"btcwatch/chain/chaintest"
+	"btcwatch/sql/sqltest"
+)
+
+// stage is a moment in the life of a block, or of a reorganisation, at which the
+// daemon's process is killed.
+type stage struct {
+	name string
+	hold func(k *killing) // arranges that the daemon stops there; what held it is let go of by k.release
+	wait func(k *killing) // until it has
+}
+
+// stages are six moments of a block or of a reorganisation.
+func stages() []stage {
+	return []stage{
+		{"asking for the tip", func(k *killing) { k.gate("/blocks/tip/height", 1) }, (*killing).atGate},
+		{"asking for a block", func(k *killing) { k.gate(k.raw(k.depth/2+1), 1) }, (*killing).atGate},
+		{"with blocks that are not recorded", func(k *killing) { k.lock(`SELECT FROM btcwatch.position FOR UPDATE`) }, func(k *killing) {
+			k.awaitRequests(k.depth/2+1, 1)
+			k.await("true", `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'btcwatch' AND wait_event_type = 'Lock'`)
+		}},
+		{"with a commit not made", func(k *killing) { k.lock(`LOCK TABLE btcwatch.journal IN EXCLUSIVE MODE`) }, func(k *killing) {
+			k.await("true", `SELECT count(*) > 0 FROM pg_locks l WHERE l.relation = 'btcwatch.journal'::regclass AND NOT l.granted
+				AND EXISTS (SELECT FROM pg_locks m WHERE m.pid = l.pid AND m.relation = 'btcwatch.chain_now'::regclass AND m.mode = 'RowExclusiveLock')`)
+		}},
+		{"with a commit and no delivery", func(k *killing) {
+			k.holdClaims()
+			if k.depth > 0 {
+				k.gate(k.raw(1), 2) // once to verify it: it stops before it records the first of the branch
+			}
+		}, func(k *killing) {
+			if k.depth > 0 {
+				k.atGate()
+				k.expect(fmt.Sprint(k.split), `SELECT height FROM btcwatch.position`)
+			} else {
+				k.covered(k.split + 1)
+			}
+			k.await("true", `SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted`)
+			k.expect("0", `SELECT count(*) FROM report.deliveries WHERE attempts > 0 AND state = 'waiting'`)
+		}},
+		{"in a delivery", func(k *killing) {
+			k.held = true
+		}, func(k *killing) {
+			k.atGate()
+			k.covered(k.split + k.depth + 1)
+		}},
+	}
+}
+
+// killing is a run of a scene with a daemon in a process of its own.
+type killing struct {
+	*world
+	*scene
+	t      *testing.T
+	binary string
+	conf   string // the configuration
+	chain  *chaintest.Chain
+	hook   *receiver
+	holder *pgx.Conn // a stranger in the database
+
+	mu      sync.Mutex
+	path    string // of the request to an explorer at which the daemon is held
+	nth     int
+	held    bool           // in its first delivery to the hook
+	asked   map[string]int // requests by path
+	reached chan struct{}
+	opened  chan struct{}
+}
+
+// TestKilledAtEachStage kills the program itself, with SIGKILL, at six moments
+// of a block and of a reorganisation, and starts it again. The database is the
+// same as that of a program that was never killed; each alert exists once; each
+// channel took each of them at least once, with the same bytes.
+func TestKilledAtEachStage(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "btcwatch")
+	build := exec.Command("go", "build", "-o", binary, "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, turn := range map[string]func(*scene){"a block": (*scene).goOn, "a reorganisation": (*scene).turn} {
+		t.Run(name, func(t *testing.T) {
+			s := newFollowed(t, 3)
+			turn(s)
+			unkilled := newKilling(t, s, binary).run(nil)
+			for _, stage := range stages() {
+				t.Run("killed "+stage.name, func(t *testing.T) {
+					t.Parallel()
+					killed := newKilling(t, s, binary).run(&stage)
+					sameLines(t, "the database of a program that was never killed", unkilled, killed)
+				})
+			}
+		})
+	}
+}
+
+// newKilling makes an installation whose explorers show the chain as it was
+// before its turn.
+func newKilling(t *testing.T, s *scene, binary string) *killing {
+	t.Helper()
+	k := &killing{scene: s, t: t, binary: binary, asked: map[string]int{}, reached: make(chan struct{}), opened: make(chan struct{})}
+	database := sqltest.Copy(t, s.database)
+	k.world = &world{t: t, config: testConfig(database), log: &syncBuffer{}, file: filepath.Join(t.TempDir(), "alerts.jsonl")}
+	if _, err := k.conn().Exec(t.Context(), `UPDATE btcwatch.delivery SET state = 'delivered', attempts = 1, delivered_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+	k.chain = copyOf(s.ledger)
+	for _, hash := range s.gone {
+		k.chain.Add(s.block(hash))
+	}
+	k.chain.Switch(s.old)
+	var servers []*chaintest.Esplora
+	for range 2 {
+		servers = append(servers, chaintest.NewEsplora(k.chain, k.chain.Params()))
+	}
+	k.world.config.Explorers = served(t, servers, k.meets)
+	k.hook = k.receiver("hook")
+	k.hook.hold = func(string) {
+		k.mu.Lock()
+		held := k.held
+		k.held = false
+		k.mu.Unlock()
+		if held {
+			k.stopHere()
+		}
+	}
+	k.write()
+	return k
+}
+
+// run lets the chain take its turn under a running program. With a stage the
+// program is killed there and started again. It gives every row of the database.
+func (k *killing) run(stage *stage) []string {
+	k.t.Helper()
+	life := k.launch()
+	k.idle(2)
+	if stage != nil {
+		stage.hold(k)
+	}
+	k.chain.Switch(k.end)
+	if stage != nil {
+		stage.wait(k)
+		life.kill()
+		k.release()
+		life = k.launch()
+	}
+	tip, _ := k.ledger.Tip()
+	k.await(fmt.Sprint(tip, " ", k.end), `SELECT concat_ws(' ', height, btcwatch.display(hash)) FROM btcwatch.position`)
+	k.await("0", `SELECT count(*) FROM report.deliveries WHERE state <> 'delivered'`)
+	life.stop()
+	rows := k.dump(k.world)
+	k.checkTook()
+	k.settled()
+	return rows
+}
+
+// settled lets a daemon go on from what the program left, and holds all that is
+// recorded against the chain.
+func (k *killing) settled() {
+	k.t.Helper()
+	k.conn().Close(context.Background())
+	l := k.live(k.t.Context(), k.t, k.world.config.DatabaseURL, nil)
+	l.settle()
+	l.end()
+	o := k.outcome(k.t, k.world.config.DatabaseURL)
+	k.judgeAll(k.t, o)
+}
+
+// checkTook holds what the two channels took against the alerts that this run
+// made: each at least once, and never other bytes.
+func (k *killing) checkTook() {
+	k.t.Helper()
+	bodies := k.lines(`SELECT convert_from(body, 'UTF8') FROM btcwatch.alert WHERE NOT quiet AND opened_at >= $1`, k.made)
+	written, err := os.ReadFile(k.file)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	lines := slices.Collect(strings.Lines(string(written)))
+	posts := k.hook.posts()
+	for _, body := range bodies {
+		id := idOf(k.t, body)
+		if !slices.Contains(lines, body+"\n") || len(posts[id]) == 0 {
+			k.t.Errorf("the file took it %v, the hook %d times: %s", slices.Contains(lines, body+"\n"), len(posts[id]), body)
+		}
+		for _, p := range posts[id] {
+			if p.body != sha256.Sum256([]byte(body)) {
+				k.t.Errorf("the hook took %s with other bytes", id)
+			}
+		}
+	}
+	for _, line := range lines {
+		if !slices.Contains(bodies, strings.TrimSuffix(line, "\n")) {
+			k.t.Errorf("the file took what is no alert of this run: %s", line)
+		}
+	}
+	if len(posts) != len(bodies) || len(bodies) == 0 {
+		k.t.Errorf("the hook took %d alerts of %d", len(posts), len(bodies))
+	}
+}
+
+// idle waits until the program has asked for the tip some more times, which it
+// does when it has nothing else to do.
+func (k *killing) idle(times int) {
+	k.t.Helper()
+	tips := func() int {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.asked["/blocks/tip/height"]
+	}
+	from := tips()
+	k.until("nobody asks for the tip", func() bool { return tips() >= from+2*times })
+}
+
+// awaitRequests waits until the block that comes at a height was asked for.
+func (k *killing) awaitRequests(at int32, times int) {
+	k.t.Helper()
+	k.until("nobody asks for the block", func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.asked[k.raw(at)] >= times
+	})
+}
+
+func (k *killing) until(otherwise string, done func() bool) {
+	k.t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			k.t.Fatalf("%s\n%s", otherwise, k.log)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// meets counts the requests to explorers and holds the program at one.
+func (k *killing) meets(_, path string) {
+	k.mu.Lock()
+	k.asked[path]++
+	here := k.path != "" && path == k.path
+	if here {
+		k.nth--
+		here = k.nth <= 0
+	}
+	k.mu.Unlock()
+	if here {
+		k.stopHere()
+	}
+}
+
+// gate holds the program at the nth request from now on for a path.
+func (k *killing) gate(path string, nth int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.path, k.nth = path, nth
+}
+
+// stopHere keeps whoever asks until the program is dead.
+func (k *killing) stopHere() {
+	k.mu.Lock()
+	select {
+	case <-k.reached:
+	default:
+		close(k.reached)
+	}
+	k.mu.Unlock()
+	<-k.opened
+}
+
+func (k *killing) atGate() {
+	k.t.Helper()
+	select {
+	case <-k.reached:
+	case <-time.After(60 * time.Second):
+		k.t.Fatalf("the program does not come to where it is to be killed\n%s", k.log)
+	}
+}
+
+// stranger is another session in the database.
+func (k *killing) stranger() *pgx.Conn {
+	k.t.Helper()
+	if k.holder == nil {
+		k.holder = must(pgx.Connect(k.t.Context(), k.world.config.DatabaseURL))
+		k.t.Cleanup(func() { k.holder.Close(context.Background()) })
+	}
+	return k.holder
+}
+
+func (k *killing) lock(statement string) {
+	k.t.Helper()
+	for _, s := range []string{"BEGIN", statement} {
+		if _, err := k.stranger().Exec(k.t.Context(), s); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+}
+
+// holdClaims lets nobody claim a delivery.
+func (k *killing) holdClaims() {
+	k.t.Helper()
+	_, err := k.stranger().Exec(k.t.Context(), `
+		CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM pg_advisory_xact_lock_shared(4711);
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER hold BEFORE UPDATE ON btcwatch.delivery FOR EACH ROW EXECUTE FUNCTION public.hold();
+		SELECT pg_advisory_lock(4711)`)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// release lets go of all that held the program, and waits until the server has
+// noticed that it is gone.
+func (k *killing) release() {
+	k.t.Helper()
+	k.mu.Lock()
+	k.path, k.held = "", false
+	k.mu.Unlock()
+	close(k.opened)
+	if k.holder != nil {
+		k.holder.Close(context.Background())
+	}
+	k.await("0", `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'btcwatch'`)
+}
+
+// write makes the configuration file of the program.
+func (k *killing) write() {
+	k.t.Helper()
+	dir := k.t.TempDir()
+	text := fmt.Sprintf(`network = "regtest"
+data_dir = %q
+[database]
+url = %q
+[schedule] # by blocks alone: whom of two explorers is asked about an address would be chance
+blocks = "@every 1s"
+mempool = ""
+history = ""
+report = ""
+[alerts]
+confirmations = [1, 6]
+[channels.record]
+kind = "file"
+path = %q
+[channels.hook]
+kind = "webhook"
+url = %q
+secret_file = %q
+allow_private = true
+`, filepath.Join(dir, "data"), k.world.config.DatabaseURL, k.file, k.channels[0].Keys["url"], k.channels[0].Keys["secret_file"])
+	for _, e := range k.world.config.Explorers {
+		text += fmt.Sprintf("[explorers.%s]\nkind = %q\nurl = %q\noperator = %q\nrequests_per_second = 0\n", e.Name, e.Kind, e.URL, e.Operator)
+	}
+	for _, l := range k.listings() {
+		text += fmt.Sprintf("[watch.%q]\nlabel = %q\nbasis = %q\n", l.Address.Text, l.Label, l.Basis)
+	}
+	k.conf = filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(k.conf, []byte(text), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// launch starts the program.
+func (k *killing) launch() *program {
+	k.t.Helper()
+	cmd := exec.Command(k.binary, "run", "--config", k.conf)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(setting string) bool {
+		return strings.HasPrefix(setting, "PG") || strings.HasPrefix(setting, "NOTIFY_SOCKET=") || strings.HasPrefix(setting, "WATCHDOG_") || strings.HasPrefix(setting, "JOURNAL_STREAM=")
+	})
+	cmd.Stdout, cmd.Stderr = k.log, k.log
+	p, err := startProgram(k.t, cmd)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.t.Cleanup(p.kill)
+	return p
+}
+
+// program is the binary at work. It dies with us, however we end.
+type program struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	ended chan struct{}
+	err   error // of its end
+}
+
+// startProgram starts it. The kernel kills it when the thread that forked it
+// ends, so one goroutine keeps its thread until then.
+func startProgram(t *testing.T, cmd *exec.Cmd) (*program, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p := &program{t: t, cmd: cmd, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer close(p.ended)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+		}
+	}()
+	return p, <-started
+}
+
+// kill is kill -9; it returns when the program has ended.
+func (p *program) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.ended
+}
+
+// stop asks the program to end, and waits until it has.
+func (p *program) stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Error(err)
+	}
+	late := time.AfterFunc(30*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
+	if <-p.ended; p.err != nil {
+		p.t.Errorf("the program ended with %v", p.err)
+	}
+}
