@@ -11,24 +11,31 @@ import (
 // deaths are where a daemon is killed that follows a reorganisation. The first
 // moment of all needs none: every run begins with a new daemon.
 func deaths() []death {
-	old := func(depth int32) int32 { return depth }
+	old := func(s *scene) int32 { return s.depth }
+	amid := func(s *scene) int32 { return s.length / 2 }
+	last := func(kind string, dies hearing) func(*scene, *dying) {
+		return func(s *scene, d *dying) {
+			d.kind, d.nth, d.dies = kind, 1, dies
+			if kind == "block" {
+				d.nth = s.length
+			}
+		}
+	}
 	return []death{
 		{"when the tips are read", func(_ *scene, d *dying) { d.path, d.nth = "/block-height/", 1 }, old},
-		{"while the branch is verified", func(s *scene, d *dying) { d.path, d.nth = s.raw(s.depth/2+1), 1 }, old},
-		{"before the step back is committed", func(_ *scene, d *dying) { d.kind, d.nth, d.dies = "reorg", 1, lost }, old},
-		{"after the step back is committed", func(_ *scene, d *dying) { d.kind, d.nth, d.dies = "reorg", 1, unheard }, func(int32) int32 { return 0 }},
+		{"while the branch is verified", func(s *scene, d *dying) { d.path, d.nth = s.raw((s.length+1)/2), 1 }, old},
+		{"before the step back is committed", last("reorg", lost), old},
+		{"after the step back is committed", last("reorg", unheard), func(*scene) int32 { return 0 }},
 		{"between blocks of the branch", func(s *scene, d *dying) {
-			d.path, d.nth = s.raw(amid(s.depth)+1), 2 // once to verify it, once to record it
-			if amid(s.depth) == s.depth {
+			d.path, d.nth = s.raw(amid(s)+1), 2 // once to verify it, once to record it
+			if amid(s) == s.depth {
 				d.nth = 3 // and it was the tip with which all began
 			}
 		}, amid},
-		{"before the last block is committed", func(s *scene, d *dying) { d.kind, d.nth, d.dies = "block", s.depth+1, lost }, old},
-		{"after the last block is committed", func(s *scene, d *dying) { d.kind, d.nth, d.dies = "block", s.depth+1, unheard }, func(depth int32) int32 { return depth + 1 }},
+		{"before the last block is committed", last("block", lost), func(s *scene) int32 { return s.length - 1 }},
+		{"after the last block is committed", last("block", unheard), func(s *scene) int32 { return s.length }},
 	}
 }
-
-func amid(depth int32) int32 { return (depth + 1) / 2 }
 
 // TestDeepReorganisations is each depth, with each thing that can become of a
 // payment, with each moment at which the daemon is killed: 7 × 8 × 7 = 392
@@ -43,21 +50,35 @@ func TestDeepReorganisations(t *testing.T) {
 			t.Run(fmt.Sprint(depth, " deep"), func(t *testing.T) {
 				t.Parallel()
 				s := newScene(t, depth)
-				unkilled := s.run(t, nil)
-				t.Run("never killed", func(t *testing.T) { s.judgeAll(t, unkilled) })
-				for _, death := range deaths() {
-					t.Run("killed "+death.name, func(t *testing.T) {
-						killed := s.run(t, &death)
-						s.judgeAll(t, killed)
-						sameLines(t, "the database of a daemon that was never killed", unkilled.dump, killed.dump)
-					})
-				}
+				s.killedEverywhere(t, func() {})
 			})
 		}
 	})
 	if cases != 392 {
 		t.Errorf("%d cases", cases)
 	}
+}
+
+// killedEverywhere judges a daemon that was never killed, and one for each
+// moment at which it can be. before is called before each of them begins.
+func (s *scene) killedEverywhere(t *testing.T, before func()) {
+	unkilled := s.run(t, nil)
+	t.Run("never killed", func(t *testing.T) { s.judgeAll(t, unkilled) })
+	for _, death := range deaths() {
+		t.Run("killed "+death.name, func(t *testing.T) {
+			before()
+			killed := s.run(t, &death)
+			s.judgeAll(t, killed)
+			sameLines(t, "the database of a daemon that was never killed", unkilled.dump, killed.dump)
+		})
+	}
+}
+
+// TestShorterBranchWithMoreWork is one case more: what comes is half as long as
+// what leaves, and heavier.
+func TestShorterBranchWithMoreWork(t *testing.T) {
+	t.Parallel()
+	newHeavier(t).killedEverywhere(t, func() {})
 }
 
 // run lets a daemon follow the reorganisation on a copy of the database, and
@@ -93,7 +114,7 @@ func (s *scene) killed(t *testing.T, database string, death death) {
 		t.Fatalf("it was to be killed %s, and its round ended with %v\n%s", death.name, err, l.log)
 	}
 	w := &world{t: t, config: testConfig(database), log: l.log}
-	w.expect(fmt.Sprint(s.split+death.at(s.depth)), `SELECT height FROM btcwatch.position`)
+	w.expect(fmt.Sprint(s.split+death.at(s)), `SELECT height FROM btcwatch.position`)
 	w.conn().Close(context.Background())
 }
 
@@ -106,17 +127,10 @@ func TestKilledWhileAnExplorerLags(t *testing.T) {
 	s := newFollowed(t, 3)
 	s.servers[0].Freeze()
 	s.turn()
-	unkilled := s.run(t, nil)
-	s.judgeAll(t, unkilled)
-	for _, death := range deaths() {
-		t.Run("killed "+death.name, func(t *testing.T) {
-			s.ledger.Switch(s.old)
-			s.servers[0].Freeze()
-			s.ledger.Switch(s.end)
-			s.forget()
-			killed := s.run(t, &death)
-			s.judgeAll(t, killed)
-			sameLines(t, "the database of a daemon that was never killed", unkilled.dump, killed.dump)
-		})
-	}
+	s.killedEverywhere(t, func() {
+		s.ledger.Switch(s.old)
+		s.servers[0].Freeze()
+		s.ledger.Switch(s.end)
+		s.forget()
+	})
 }

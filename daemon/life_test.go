@@ -64,6 +64,7 @@ func (s *scene) live(ctx context.Context, t *testing.T, database string, meets f
 // config is the configuration of the scene's daemon.
 func (s *scene) config(t *testing.T, database string, meets func(explorer, path string)) *Config {
 	config := testConfig(database)
+	config.Network = s.params
 	config.Watch = s.listings()
 	config.Channels = append(config.Channels, channelOrder{"record", "file", map[string]any{"path": filepath.Join(t.TempDir(), "alerts.jsonl")}}.settings())
 	config.Explorers = served(t, s.servers, meets)
@@ -119,7 +120,7 @@ type death struct {
 	// stage says when that is.
 	stage func(s *scene, d *dying)
 	// at is where the position stands when it has struck, above the fork.
-	at func(depth int32) int32
+	at func(s *scene) int32
 }
 
 // dying is a life that will end by force: at the nth request to an explorer that

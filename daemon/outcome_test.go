@@ -76,7 +76,7 @@ func (s *scene) judgeAll(t *testing.T, o *outcome) {
 	}
 	var blocks []string
 	tip, last := s.ledger.Tip()
-	for height := int32(150); height <= tip; height++ {
+	for height := s.joined + 1; height <= tip; height++ {
 		blocks = append(blocks, fmt.Sprint(height, " ", s.ledger.BlockAt(height).BlockHash()))
 	}
 	for i, hash := range s.gone {

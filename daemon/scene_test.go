@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
@@ -23,7 +24,10 @@ import (
 // a copy of the database.
 type scene struct {
 	t       *testing.T
-	depth   int32
+	params  *chaincfg.Params
+	joined  int32 // what is confirmed up to there is from before the watch
+	depth   int32 // how many blocks leave
+	length  int32 // how many come
 	split   int32 // the last height that both have
 	ledger  *chaintest.Chain
 	wallet  *chaintest.Wallet
@@ -53,7 +57,7 @@ type fate struct {
 func fates() []fate {
 	return []fate{
 		{"again at the same height", func(s *scene, a chain.Address) {
-			s.each(func(at int32) { tx := s.pay(a, at); s.leaves(at, tx); s.comes(at, tx) })
+			s.each(func(at int32) { tx := s.pay(a, at); s.leaves(at, tx); s.comes(min(at, s.length), tx) })
 		}},
 		{"again at another height", func(s *scene, a chain.Address) {
 			s.each(func(at int32) { tx := s.pay(a, at); s.leaves(at, tx); s.comes(s.elsewhere(at), tx) })
@@ -104,26 +108,59 @@ func newScene(t *testing.T, depth int32) *scene {
 // newFollowed builds a scene up to the end of the chain that will leave.
 func newFollowed(t *testing.T, depth int32) *scene {
 	t.Helper()
-	s := &scene{t: t, depth: depth, coinbases: map[int32][]byte{}, sighted: map[chainhash.Hash]int{}}
-	s.leave, s.come = make([][]*wire.MsgTx, depth+1), make([][]*wire.MsgTx, depth+2)
+	s := &scene{t: t, params: &chaincfg.RegressionNetParams, joined: 149, depth: depth, length: depth + 1}
+	s.follow()
+	return s
+}
+
+// newHeavier builds the scene of four blocks that leave for two with more work.
+// The first of them ends a period of the strict network: where it comes fast, the
+// next one has to be four times as hard.
+func newHeavier(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{t: t, params: strict(), joined: 148, depth: 4, length: 2}
+	s.follow()
+	s.turn()
+	return s
+}
+
+// begin makes the chain from before the watch, and whom to watch.
+func (s *scene) begin() {
+	s.leave, s.come = make([][]*wire.MsgTx, s.depth+1), make([][]*wire.MsgTx, s.length+1)
+	s.coinbases, s.sighted = map[int32][]byte{}, map[chainhash.Hash]int{}
 	s.ledger = chaintest.NewChain()
 	began := time.Now().Add(-24 * time.Hour)
 	s.ledger.Time = func(height int32) time.Time { return began.Add(time.Duration(height) * time.Minute) }
-	s.ledger.MineEmpty(150) // so many that each payment has a coinbase of its own to spend
+	s.ledger.MineEmpty(int(s.joined) + 1) // so many that each payment has a coinbase of its own to spend
 	s.wallet = chaintest.NewWallet(s.ledger, "")
 	for n := range len(fates()) + 1 {
 		s.watched = append(s.watched, s.wallet.Address(chain.P2WPKH, n+1))
 	}
 	for range 2 {
-		s.servers = append(s.servers, chaintest.NewEsplora(s.ledger, s.ledger.Params()))
+		s.servers = append(s.servers, chaintest.NewEsplora(s.ledger, s.params))
 	}
-	s.follow()
-	return s
+}
+
+// mine adds a block; slow says that it comes long after the one before it. In
+// a network without changes of difficulty it makes no difference.
+func (s *scene) mine(at int32, slow bool, txs ...*wire.MsgTx) {
+	bits, minutes := uint32(easiest), 1
+	switch {
+	case s.params.PoWNoRetargeting:
+		s.ledger.Mine(txs...)
+		return
+	case slow:
+		minutes = 80
+	case at > 1:
+		bits = fourth
+	}
+	mineAs(s.ledger, bits, minutes, txs...)
 }
 
 // follow lets a database follow the chain to the tip that will leave.
 func (s *scene) follow() {
 	s.t.Helper()
+	s.begin()
 	s.database = sqltest.Migrated(s.t)
 	l := s.live(s.t.Context(), s.t, s.database, nil)
 	defer l.end()
@@ -146,11 +183,11 @@ func (s *scene) follow() {
 		if script := s.coinbases[at]; script != nil {
 			s.ledger.CoinbaseScript = script
 		}
-		s.ledger.Mine(s.leave[at]...)
+		s.mine(at, true, s.leave[at]...)
 	}
 	l.work(l.follow.round)
 	l.work(l.ask.mempoolRound)
-	s.before = replay(s.t, s.ledger, 149, s.watched...)
+	s.before = replay(s.t, s.ledger, s.joined, s.watched...)
 	_, tip := s.ledger.Tip()
 	s.old = tip.BlockHash()
 }
@@ -163,33 +200,34 @@ func (s *scene) turn() {
 		s.gone = append(s.gone, s.ledger.BlockAt(s.split+1+at).BlockHash())
 	}
 	s.ledger.Fork(s.split)
-	for _, txs := range s.come[1:] {
-		// A stranger comes first: what is confirmed again has another place.
-		first := s.build(chaintest.Payment{Outputs: []chaintest.Output{{Script: s.stranger(), Value: 5_000}}})
-		if len(txs) == 0 {
-			s.ledger.Mine()
+	for at, txs := range s.come {
+		if at == 0 {
 			continue
 		}
-		s.ledger.Mine(append([]*wire.MsgTx{first}, txs...)...)
+		if len(txs) > 0 { // a stranger comes first: what is confirmed again has another place
+			stranger := s.build(chaintest.Payment{Outputs: []chaintest.Output{{Script: s.stranger(), Value: 5_000}}})
+			txs = append([]*wire.MsgTx{stranger}, txs...)
+		}
+		s.mine(int32(at), false, txs...)
 	}
 	s.forget()
 	_, tip := s.ledger.Tip()
 	s.end = tip.BlockHash()
-	s.after = replay(s.t, s.ledger, 149, s.watched...)
+	s.after = replay(s.t, s.ledger, s.joined, s.watched...)
 }
 
 // goOn gives the chain one more block, and nothing leaves.
 func (s *scene) goOn() {
 	s.made = time.Now()
-	s.split, s.depth, s.forgotten = s.split+s.depth, 0, nil
-	s.leave, s.come = nil, nil
+	s.split, s.depth, s.length = s.split+s.depth, 0, 1
+	s.leave, s.come, s.forgotten = nil, nil, nil
 	stays := s.watched[len(fates())]
-	paid := s.ledger.BlockAt(151).Transactions[1]
+	paid := s.ledger.BlockAt(s.joined + 2).Transactions[1]
 	s.ledger.CoinbaseScript = s.watched[1].Script
 	s.ledger.Mine(s.pay(s.watched[0], 9), s.spend(paid, stays))
 	_, tip := s.ledger.Tip()
 	s.end = tip.BlockHash()
-	s.after = replay(s.t, s.ledger, 149, s.watched...)
+	s.after = replay(s.t, s.ledger, s.joined, s.watched...)
 }
 
 // forget takes out of the mempool what nobody is to know.
@@ -210,7 +248,7 @@ func (s *scene) each(do func(at int32)) {
 // elsewhere is a height above the fork that is not the given one.
 func (s *scene) elsewhere(at int32) int32 {
 	if at == 1 {
-		return s.depth + 1
+		return s.length
 	}
 	return 1
 }
