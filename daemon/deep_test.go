@@ -3,7 +3,10 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"btcwatch/sql/sqltest"
 )
@@ -45,7 +48,7 @@ func TestDeepReorganisations(t *testing.T) {
 	t.Parallel()
 	cases := 0
 	t.Run("all", func(t *testing.T) {
-		for _, depth := range []int32{1, 2, 3, 6, 7, 36, deepestReorg} {
+		for _, depth := range []int32{1, 2, 3, 6, 7, 36, 144} {
 			cases += len(fates()) * len(deaths())
 			t.Run(fmt.Sprint(depth, " deep"), func(t *testing.T) {
 				t.Parallel()
@@ -118,6 +121,31 @@ func (s *scene) killed(t *testing.T, database string, death death) {
 	w.conn().Close(context.Background())
 }
 
+// TestDeeperThanFollowed: one block more than is followed by itself. Nothing is
+// taken back, and the watch says that it is blind.
+func TestDeeperThanFollowed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 145)
+	l := s.live(t.Context(), t, s.database, nil)
+	defer l.end()
+	for range 2 {
+		if err := l.follow.round(t.Context()); err == nil || !strings.Contains(err.Error(), "shares none of the last 144 blocks") {
+			t.Errorf("the round gives %v", err)
+		}
+		if err := l.health.judge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.health.now = func() time.Time { return time.Now().Add(time.Hour) }
+	}
+	w := &world{t: t, config: testConfig(s.database), log: l.log}
+	w.expect(s.old.String(), `SELECT btcwatch.display(hash) FROM btcwatch.position`)
+	w.same("report.transactions", s.before.transactions, w.lines(transactionLines))
+	w.expect("0", `SELECT count(*) FROM report.alerts WHERE type IN ('transaction.reorged', 'chain.reorged')`)
+	w.expect("severe blocks", `SELECT concat_ws(' ', severity, convert_from(a.body, 'UTF8')::json #>> '{data,kind}')
+		FROM btcwatch.alert a WHERE type = 'watch.blind'`)
+	w.conn().Close(context.Background())
+}
+
 // TestKilledWhileAnExplorerLags: the explorer that is asked first still shows
 // the blocks that left. A daemon that is killed in the midst of the branch is
 // not led back to them by who goes on in its place: nobody is told again what
@@ -133,4 +161,45 @@ func TestKilledWhileAnExplorerLags(t *testing.T) {
 		s.ledger.Switch(s.end)
 		s.forget()
 	})
+}
+
+// TestThereAndBack: the branch that left wins after all. What was confirmed in
+// its blocks and taken back is confirmed there again, and told again; what the
+// other branch confirmed is taken back in its turn.
+func TestThereAndBack(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 3)
+	l := s.live(t.Context(), t, s.database, nil)
+	defer l.end()
+	l.work(l.follow.round)
+	s.ledger.Switch(s.old)
+	s.ledger.MineEmpty(2)
+	l.work(l.follow.round)
+	w := &world{t: t, config: testConfig(s.database), log: l.log}
+	defer func() { w.conn().Close(context.Background()) }()
+	w.compare(replay(t, s.ledger, s.joined, s.watched...))
+
+	var first, again, taken []string // address, transaction and block
+	for _, a := range s.watched {
+		was, is := s.ends(a)
+		for tx, at := range was {
+			first = append(first, fmt.Sprint(a.Text, " ", tx, " ", at.hash))
+			if at.height > s.split {
+				again = append(again, fmt.Sprint(a.Text, " ", tx, " ", at.hash))
+			}
+		}
+		for tx, at := range is {
+			if at.height > s.split {
+				taken = append(taken, fmt.Sprint(a.Text, " ", tx, " ", at.hash))
+			}
+		}
+	}
+	const told = `SELECT concat_ws(' ', d.data ->> 'address', d.data ->> 'txid', d.data ->> 'block_hash')
+		FROM btcwatch.alert a
+		CROSS JOIN LATERAL (SELECT convert_from(a.body, 'UTF8')::json -> 'data' AS data) d
+		WHERE a.type = $1 AND coalesce(d.data ->> 'confirmations', '1') = '1'`
+	w.same("transaction.confirmed", slices.Concat(first, taken, again), w.lines(told, "transaction.confirmed"))
+	w.same("transaction.reorged", slices.Concat(again, taken), w.lines(told, "transaction.reorged"))
+	w.expect(fmt.Sprint(len(again)+len(taken)), `SELECT count(DISTINCT convert_from(body, 'UTF8')::json #>> '{data,corrects}')
+		FROM btcwatch.alert WHERE type = 'transaction.reorged'`)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,9 +58,7 @@ func stages() []stage {
 			k.await("true", `SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted`)
 			k.expect("0", `SELECT count(*) FROM report.deliveries WHERE attempts > 0 AND state = 'waiting'`)
 		}},
-		{"in a delivery", func(k *killing) {
-			k.held = true
-		}, func(k *killing) {
+		{"in a delivery", (*killing).holdDelivery, func(k *killing) {
 			k.atGate()
 			k.covered(k.split + k.depth + 1)
 		}},
@@ -81,6 +80,7 @@ type killing struct {
 	path    string // of the request to an explorer at which the daemon is held
 	nth     int
 	held    bool           // in its first delivery to the hook
+	silent  []post         // what the hook took and never answered
 	asked   map[string]int // requests by path
 	reached chan struct{}
 	opened  chan struct{}
@@ -135,15 +135,7 @@ func newKilling(t *testing.T, s *scene, binary string) *killing {
 	}
 	k.world.config.Explorers = served(t, servers, k.meets)
 	k.hook = k.receiver("hook")
-	k.hook.hold = func(string) {
-		k.mu.Lock()
-		held := k.held
-		k.held = false
-		k.mu.Unlock()
-		if held {
-			k.stopHere()
-		}
-	}
+	k.hook.hold = k.answer
 	k.write()
 	return k
 }
@@ -213,6 +205,13 @@ func (k *killing) checkTook() {
 			k.t.Errorf("the file took what is no alert of this run: %s", line)
 		}
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.silent {
+		if len(posts[p.id]) == 0 || posts[p.id][0].body != p.body {
+			k.t.Errorf("what the hook did not answer came again %d times, or with other bytes", len(posts[p.id]))
+		}
+	}
 	if len(posts) != len(bodies) || len(bodies) == 0 {
 		k.t.Errorf("the hook took %d alerts of %d", len(posts), len(bodies))
 	}
@@ -267,11 +266,33 @@ func (k *killing) meets(_, path string) {
 	}
 }
 
+// holdDelivery holds the program in its next delivery to the hook.
+func (k *killing) holdDelivery() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.held = true
+}
+
 // gate holds the program at the nth request from now on for a path.
 func (k *killing) gate(path string, nth int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.path, k.nth = path, nth
+}
+
+// answer lets the hook take a message, or never answer it.
+func (k *killing) answer(p post) {
+	k.mu.Lock()
+	held := k.held
+	if k.held = false; held {
+		k.silent = append(k.silent, p)
+	}
+	k.mu.Unlock()
+	if !held {
+		return
+	}
+	k.stopHere()
+	panic(http.ErrAbortHandler)
 }
 
 // stopHere keeps whoever asks until the program is dead.

@@ -140,8 +140,14 @@ func (one told) words(before map[string]told) string {
 	}
 	if first, ok := before[one.Corrects]; ok && first.Thread == one.Thread && first.TxID == one.TxID {
 		corrects = fmt.Sprint(first.typ, " ", first.BlockHash)
+		if first.Confirmations != nil {
+			corrects += fmt.Sprint(" ", *first.Confirmations)
+		}
 	} else if one.Corrects != "" {
 		corrects = "something else"
+	}
+	if strings.Contains(one.Summary, "according to") { // a block shows all that is told here
+		corrects += " on hearsay"
 	}
 	return fmt.Sprint(one.typ, " ", one.TxID, " ", one.State, " in ", place, " ", depth, " by ", one.ReplacedBy, " corrects ", corrects)
 }
@@ -245,7 +251,7 @@ func (s *scene) expected(a chain.Address) (transactions, words []string, threads
 		if s.coinbases[at.height-s.split] != nil && s.isCoinbase(tx, at.height) {
 			state = alerts.Dropped
 		}
-		say(tx, alerts.TransactionReorged, state, at.hash.String(), 0, "", fmt.Sprint(alerts.TransactionConfirmed, " ", at.hash))
+		say(tx, alerts.TransactionReorged, state, at.hash.String(), 0, "", fmt.Sprint(alerts.TransactionConfirmed, " ", at.hash, " 1"))
 		correction := fmt.Sprint(alerts.TransactionReorged, " ", at.hash)
 		gone := ""
 		if _, still := is[tx]; !still {
