@@ -113,7 +113,7 @@ func (c *scanCommand) addresses(params *chaincfg.Params) ([]chain.Address, error
 func hitTable(rows []hitRow) *table {
 	t := &table{columns: []column{
 		{name: "BLOCK", right: true}, {name: "TIME (UTC)"}, {name: "IN/OUT", paint: directionColour}, {name: "AMOUNT BTC", right: true},
-		{name: "ADDRESS"}, {name: "INDEX", right: true}, {name: "TRANSACTION"},
+		{name: "ADDRESS", below: true}, {name: "INDEX", right: true}, {name: "TRANSACTION", below: true},
 	}}
 	for _, row := range rows {
 		block := "not known"
