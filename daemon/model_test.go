@@ -179,6 +179,14 @@ func (w *world) compare(m *model) {
 	w.same("report.transactions", m.transactions, w.lines(transactionLines+` WHERE state IN ('confirmed', 'unconfirmed')`))
 }
 
+// agrees waits until the tip of newLedger's chain is covered, and holds the
+// report against the chain.
+func (w *world) agrees(ledger *chaintest.Chain, watched ...chain.Address) {
+	w.t.Helper()
+	w.caughtUp(ledger)
+	w.compare(replay(w.t, ledger, 109, watched...))
+}
+
 // The report in the lines that the model writes.
 const (
 	movementLines = `
