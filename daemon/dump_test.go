@@ -26,14 +26,16 @@ func (s *scene) dump(w *world) []string {
 		d.names[of.column] = d.naming(of.query)
 	}
 	d.names["root_tx_id"], d.names["first_seen_by"] = d.names["tx_id"], d.names["explorer_id"]
-	var all []string
+	var parts []string
 	for _, table := range w.lines(`SELECT tablename::text FROM pg_tables WHERE schemaname = 'btcwatch'`) {
-		if slices.Contains([]string{"goose_db_version", "explorer_now", "job_run"}, table) {
-			continue
+		if !slices.Contains([]string{"goose_db_version", "explorer_now", "job_run"}, table) {
+			parts = append(parts, fmt.Sprintf(`SELECT '%[1]s ' || to_jsonb(t)::text FROM btcwatch.%[1]s t`, table))
 		}
-		for _, row := range w.lines(`SELECT to_jsonb(t)::text FROM btcwatch.` + table + ` t`) {
-			all = append(all, table+" "+d.row(table, row))
-		}
+	}
+	var all []string
+	for _, line := range w.lines(strings.Join(parts, " UNION ALL ")) {
+		table, row, _ := strings.Cut(line, " ")
+		all = append(all, table+" "+d.row(table, row))
 	}
 	return append(all, "alerts in this order: "+strings.Join(w.lines(`SELECT encode(id, 'hex') FROM btcwatch.alert ORDER BY seq`), " "),
 		"commits in this order: "+strings.Join(w.lines(`SELECT kind FROM btcwatch.journal ORDER BY seq`), " "))
@@ -87,7 +89,7 @@ func (d *dumper) row(table, text string) string {
 				d.t.Fatal(err)
 			}
 			row[column] = d.timeless(servers.ReplaceAllString(string(body), ""))
-		case isText:
+		case isText && !strings.HasPrefix(words, `\x`): // bytes hold no times
 			row[column] = d.timeless(words)
 		}
 	}
