@@ -8,9 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/btcsuite/btcd/chainhash/v2"
-	"github.com/btcsuite/btcd/wire/v2"
-
 	"btcwatch/alerts"
 	"btcwatch/chain"
 )
@@ -111,8 +108,8 @@ func (s *scene) judge(t *testing.T, o *outcome, a chain.Address) {
 	t.Helper()
 	sameLines(t, "movements", of(a, s.after.movements), of(a, o.movements))
 	sameLines(t, "balances", of(a, s.after.balances), of(a, o.balances))
-	transactions, words, threads := s.expected(a)
-	sameLines(t, "transactions", transactions, of(a, o.transactions))
+	want := s.expected(a)
+	sameLines(t, "transactions", want.transactions, of(a, o.transactions))
 	var said []string
 	byID := map[string]told{}
 	for _, one := range o.told {
@@ -124,8 +121,8 @@ func (s *scene) judge(t *testing.T, o *outcome, a chain.Address) {
 			}
 		}
 	}
-	sameLines(t, "alerts", words, said)
-	checkThreads(t, o.told, threads)
+	sameLines(t, "alerts", want.words, said)
+	checkThreads(t, o.told, want.threads)
 }
 
 // words are an alert in the model's line. What it corrects must have been told
@@ -178,151 +175,6 @@ func distinct(of map[string]string) map[string]bool {
 		all[value] = true
 	}
 	return all
-}
-
-// stand is where a transaction stands on one end of the chain.
-type stand struct {
-	height int32
-	hash   chainhash.Hash
-}
-
-// ends gives where the transactions of an address stood, and where they stand.
-func (s *scene) ends(a chain.Address) (was, is map[chainhash.Hash]stand) {
-	return s.stands(s.before, a), s.stands(s.after, a)
-}
-
-// stands reads a model's lines: address, txid, direction, amount, fee, state,
-// confirmations, height, hash.
-func (s *scene) stands(m *model, a chain.Address) map[chainhash.Hash]stand {
-	all := map[chainhash.Hash]stand{}
-	for _, line := range of(a, m.transactions) {
-		parts := strings.Fields(line)
-		at := stand{height: -1}
-		if parts[5] == "confirmed" {
-			at.hash = *must(chainhash.NewHashFromStr(parts[8]))
-			fmt.Sscan(parts[7], &at.height)
-		}
-		all[*must(chainhash.NewHashFromStr(parts[1]))] = at
-	}
-	return all
-}
-
-// amount is what a transaction does to an address, on either end of the chain.
-func (s *scene) amount(a chain.Address, txid string) (amount int64) {
-	for _, line := range append(of(a, s.before.transactions), of(a, s.after.transactions)...) {
-		if parts := strings.Fields(line); parts[1] == txid {
-			fmt.Sscan(parts[3], &amount)
-		}
-	}
-	return amount
-}
-
-// expected works out what must stand in report.transactions and what must have
-// been told of an address, from the two ends of the chain and its mempool alone.
-func (s *scene) expected(a chain.Address) (transactions, words []string, threads map[string]string) {
-	transactions = of(a, s.after.transactions)
-	threads = map[string]string{}
-	was, is := s.ends(a)
-	tip, _ := s.ledger.Tip()
-	met := map[string]bool{}
-	say := func(tx chainhash.Hash, typ alerts.Type, state alerts.State, in string, depth int, by, corrects string) {
-		line := fmt.Sprint(typ, " ", tx, " ", state, " in ", in, " ", depth, " by ", by, " corrects ", corrects)
-		if !met[line] { // what stands on both ends is told once
-			words, met[line] = append(words, line), true
-		}
-	}
-	confirmed := func(tx chainhash.Hash, at stand, tip int32) {
-		for _, depth := range []int32{1, 6} {
-			if tip-at.height+1 >= depth {
-				say(tx, alerts.TransactionConfirmed, alerts.Confirmed, at.hash.String(), int(depth), "", "-")
-			}
-		}
-	}
-	for tx, at := range was {
-		threads[tx.String()+" "+a.Text] = tx.String()
-		if s.sighted[tx] > 0 {
-			say(tx, alerts.TransactionSeen, alerts.Unconfirmed, "-", 0, "", "-")
-		}
-		confirmed(tx, at, s.split+s.depth)
-		if at.height <= s.split {
-			continue
-		}
-		state := alerts.Unconfirmed
-		if s.coinbases[at.height-s.split] != nil && s.isCoinbase(tx, at.height) {
-			state = alerts.Dropped
-		}
-		say(tx, alerts.TransactionReorged, state, at.hash.String(), 0, "", fmt.Sprint(alerts.TransactionConfirmed, " ", at.hash, " 1"))
-		correction := fmt.Sprint(alerts.TransactionReorged, " ", at.hash)
-		gone := ""
-		if _, still := is[tx]; !still {
-			if by := s.rival(tx); by != nil {
-				gone = "replaced"
-				say(tx, alerts.TransactionReplaced, alerts.Replaced, "-", 0, by.TxHash().String(), correction)
-				threads[by.TxHash().String()+" "+a.Text] = tx.String()
-			} else if gone = "dropped"; state != alerts.Dropped {
-				say(tx, alerts.TransactionDropped, alerts.Dropped, "-", 0, "", correction)
-			}
-			transactions = append(transactions, s.vanished(a, tx, gone))
-		}
-	}
-	for tx, at := range is {
-		if name := tx.String() + " " + a.Text; threads[name] == "" {
-			threads[name] = tx.String()
-		}
-		if at.height >= 0 {
-			confirmed(tx, at, tip)
-		}
-	}
-	for name := range threads { // a rival that does not touch the address is not told
-		id := *must(chainhash.NewHashFromStr(strings.Fields(name)[0]))
-		_, one := was[id]
-		if _, other := is[id]; !one && !other {
-			delete(threads, name)
-		}
-	}
-	return transactions, words, threads
-}
-
-// vanished is the line of a transaction that stands nowhere any more: what it
-// was, and that no longer.
-func (s *scene) vanished(a chain.Address, tx chainhash.Hash, state string) string {
-	for _, line := range of(a, s.before.transactions) {
-		if parts := strings.Fields(line); parts[1] == tx.String() {
-			return strings.Join(parts[:5], " ") + " " + state + " 0 - - - false reported"
-		}
-	}
-	return "nothing is known of " + tx.String()
-}
-
-// isCoinbase says whether no block but the one that left can hold a transaction.
-func (s *scene) isCoinbase(tx chainhash.Hash, height int32) bool {
-	for _, held := range s.leave[height-s.split] {
-		if held.TxHash() == tx {
-			return false
-		}
-	}
-	return true
-}
-
-// rival is the transaction of the new blocks that spends what one that left
-// spent; nil where there is none.
-func (s *scene) rival(tx chainhash.Hash) *wire.MsgTx {
-	var spent []wire.OutPoint
-	for _, txs := range s.leave {
-		for _, one := range txs {
-			if one.TxHash() == tx {
-				spent = inputs(one)
-			}
-		}
-	}
-	for _, txs := range s.come {
-		for _, one := range txs {
-			if one.TxHash() != tx && slices.ContainsFunc(inputs(one), func(at wire.OutPoint) bool { return slices.Contains(spent, at) }) {
-				return one
-			}
-		}
-	}
-	return nil
 }
 
 // of gives the lines about an address.
