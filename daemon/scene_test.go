@@ -166,6 +166,7 @@ func (s *scene) follow() {
 	defer l.end()
 	l.work(l.follow.round)
 	l.work(l.ask.fillRound)
+	l.work(l.tellList)
 	s.ledger.Mine(s.pay(s.watched[len(fates())], 0)) // it stays
 	s.split, _ = s.ledger.Tip()
 	for i, f := range fates() {
