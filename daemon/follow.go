@@ -173,10 +173,11 @@ func (f *follower) overstated(seen []shown, position sql.Position, err error) bo
 func (f *follower) next(ctx context.Context, seen []shown, position sql.Position) error {
 	var failures []error
 	failed := ""
-	for _, e := range f.turns.order(seen, f.now()) {
-		if e.tip <= position.Height {
-			continue
-		}
+	ahead, err := f.ahead(ctx, f.turns.order(seen, f.now()), position)
+	if err != nil {
+		return err
+	}
+	for _, e := range ahead {
 		if failed != "" {
 			f.health.failedOver(failed)
 		}

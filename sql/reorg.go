@@ -59,6 +59,32 @@ func (s *Store) Lowest(ctx context.Context) (int32, error) {
 	return lowest, nil
 }
 
+// LeftAt gives the blocks at a height that were on the chain once and are not
+// now, and in which order they left it: later ones have higher numbers.
+func (s *Store) LeftAt(ctx context.Context, height int32) (map[chainhash.Hash]int64, error) {
+	found, err := s.pool.Query(ctx, `
+		SELECT b.hash, max(e.id)
+		FROM btcwatch.block b
+		JOIN btcwatch.block_event e ON e.block_id = b.id AND NOT e.on_chain
+		WHERE b.height = $1
+		  AND NOT EXISTS (SELECT FROM btcwatch.chain_now n WHERE n.block_id = b.id)
+		GROUP BY b.hash`, height)
+	if err != nil {
+		return nil, fmt.Errorf("read which blocks left the chain at %d: %w", height, err)
+	}
+	left := map[chainhash.Hash]int64{}
+	var hash []byte
+	var order int64
+	_, err = pgx.ForEachRow(found, []any{&hash, &order}, func() error {
+		left[chainhash.Hash(hash)] = order
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read which blocks left the chain at %d: %w", height, err)
+	}
+	return left, nil
+}
+
 // StepBack takes the blocks above a height off the chain, in one commit: they
 // stay recorded as no longer on it, their transactions are unconfirmed again,
 // and whoever was told of a confirmation is told that it no longer holds.
