@@ -19,7 +19,8 @@ const (
 	TransactionReorged   Type = "transaction.reorged"
 	TransactionReplaced  Type = "transaction.replaced"
 	TransactionDropped   Type = "transaction.dropped"
-	ChainReorged         Type = "chain.reorged" // deep; whether or not it touches a watched address
+	TransactionRefuted   Type = "transaction.refuted" // a debit that was none: the money spent is another address's
+	ChainReorged         Type = "chain.reorged"       // deep; whether or not it touches a watched address
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	WatchBlind           Type = "watch.blind"

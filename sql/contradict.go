@@ -15,6 +15,10 @@ type Recorded struct {
 	News     int // written now
 	Astray   int // left out: confirmed in a block that the chain followed does not have at that height
 	Invented int // left out: confirmed in a followed block that does not hold them
+
+	// Misstated are the explorers that had stated an output otherwise than the
+	// transaction that made it, recorded now, shows.
+	Misstated []string
 }
 
 // checked leaves out what the followed chain contradicts. A credit within the

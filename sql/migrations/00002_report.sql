@@ -35,12 +35,31 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 -- +goose StatementEnd
 
--- Movements with the amounts that were learnt later.
+-- Movements with the amounts that were learnt later, without those that turned
+-- out to be none.
 CREATE VIEW btcwatch.moved AS
-SELECT m.script_id, m.height, m.tx_id, m.direction, m.n, coalesce(m.amount, d.amount) AS amount, m.stated
+SELECT m.script_id, m.height, m.tx_id, m.direction, m.n, coalesce(d.amount, m.amount, w.amount) AS amount, m.stated
 FROM btcwatch.movement m
 LEFT JOIN btcwatch.debit_amount d
-    ON m.amount IS NULL AND m.direction = 1 AND d.script_id = m.script_id AND d.tx_id = m.tx_id AND d.n = m.n;
+    ON m.stated AND m.direction = 1 AND d.script_id = m.script_id AND d.tx_id = m.tx_id AND d.n = m.n AND d.proven
+LEFT JOIN btcwatch.debit_amount w
+    ON m.stated AND m.amount IS NULL AND m.direction = 1
+   AND w.script_id = m.script_id AND w.tx_id = m.tx_id AND w.n = m.n AND NOT w.proven
+WHERE NOT m.stated
+   OR NOT EXISTS (
+       SELECT FROM btcwatch.debit_refuted r
+       WHERE r.script_id = m.script_id AND r.tx_id = m.tx_id AND r.n = m.n AND m.direction = 1);
+
+-- Whether all that a transaction was thought to do to a script turned out to be
+-- nothing.
+-- +goose StatementBegin
+CREATE FUNCTION btcwatch.refuted(script bigint, tx bigint) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT EXISTS (SELECT FROM btcwatch.debit_refuted r WHERE r.script_id = script AND r.tx_id = tx)
+       AND NOT EXISTS (SELECT FROM btcwatch.moved m WHERE m.script_id = script AND m.tx_id = tx)
+       AND NOT EXISTS (SELECT FROM btcwatch.pending q WHERE q.script_id = script AND q.tx_id = tx)
+$$;
+-- +goose StatementEnd
 
 -- What a transaction does to the scripts of its outputs (0) and of the outputs
 -- that it spends (1), as far as they are known, wherever it stands.
@@ -147,7 +166,8 @@ JOIN LATERAL (
           AND n.state IN ('replaced', 'dropped')
           AND NOT EXISTS (SELECT FROM btcwatch.movement l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
     ) x
-) a ON true;
+) a ON true
+WHERE NOT btcwatch.refuted(u.script_id, u.tx_id);
 COMMENT ON VIEW report.transactions IS 'One row an address and transaction. Summing it is not the balance: take report.balances.';
 COMMENT ON COLUMN report.transactions.amount_sat IS 'Absolute net effect on the address in satoshis, change not counted; null when a debit''s amount is not known.';
 COMMENT ON COLUMN report.transactions.fee_sat IS 'Fee of the whole transaction in satoshis; null while an output it spends is not known.';
@@ -222,6 +242,7 @@ WITH net AS (
             WHERE q.script_id = u.script_id AND q.tx_id = u.tx_id
         ) x
     ) a ON true
+    WHERE NOT btcwatch.refuted(u.script_id, u.tx_id)
 ), side AS (
     SELECT n.script_id, n.tx_id, 'in'::text AS direction, o.script_id AS other, n.received - n.sent AS amount,
            coalesce(n.block_time, n.first_seen_at) AS at
@@ -334,6 +355,7 @@ COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how it di
 DROP SCHEMA report CASCADE;
 DROP VIEW btcwatch.listing_now;
 DROP VIEW btcwatch.vanished;
+DROP FUNCTION btcwatch.refuted(bigint, bigint);
 DROP VIEW btcwatch.moved;
 DROP FUNCTION btcwatch.held(bigint, integer, bigint, bigint);
 DROP FUNCTION btcwatch.display(bytea);
