@@ -3,6 +3,7 @@ package chain
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
@@ -56,26 +57,13 @@ func texts(hashes []chainhash.Hash) []HashText {
 	return all
 }
 
-// FindInclusion finds a transaction in a raw block; nil where the block does not
-// hold it. What it gives has to be checked against a header that is known.
-func FindInclusion(raw []byte, id chainhash.Hash) (*Inclusion, error) {
-	block, err := parseBlock(raw)
-	if err != nil {
-		return nil, err
+// Inclusion shows where a transaction stands in the block; nil where the block
+// does not hold it.
+func (b *Block) Inclusion(id chainhash.Hash) *Inclusion {
+	at := slices.Index(b.IDs, id)
+	if at < 0 {
+		return nil
 	}
-	var ids []chainhash.Hash
-	found := -1
-	for i, tx := range block.Transactions() {
-		ids = append(ids, *tx.Hash())
-		if *tx.Hash() == id {
-			found = i
-		}
-	}
-	if found < 0 {
-		return nil, nil
-	}
-	branches := Branches(ids, []int{0, found})
-	return &Inclusion{
-		Branch: branches[1], Coinbase: block.MsgBlock().Transactions[0], CoinbaseSiblings: branches[0].Siblings,
-	}, nil
+	branches := Branches(b.IDs, []int{0, at})
+	return &Inclusion{Branch: branches[1], Coinbase: b.Transactions[0], CoinbaseSiblings: branches[0].Siblings}
 }

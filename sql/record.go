@@ -280,8 +280,8 @@ func next(was standing, place *chain.Place, proof alerts.Proof) standing {
 	case was.state == alerts.Unconfirmed:
 		return now
 	case was.block == now.block:
-		if weaker(was.proof, now.proof) {
-			was.proof = now.proof
+		if weaker(was.proof, now.proof) { // what a header says of the place counts from now on
+			was.proof, was.height, was.time = now.proof, now.height, now.time
 		}
 		return was
 	case weaker(now.proof, was.proof):

@@ -87,6 +87,9 @@ func (w *Writer) BeginAgain(ctx context.Context, start Start) error {
 		if err := c.loadSources(ctx); err != nil {
 			return err
 		}
+		if err := c.unplacePast(ctx); err != nil {
+			return err
+		}
 		return c.stepBack(ctx, chain.Tip{Height: first - 1, Hash: start.Parent})
 	})
 	if err != nil {
