@@ -121,6 +121,7 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	c.add(f)
 	c.outages(ctx, store, leads)
 	c.position(ctx, store, leads)
+	c.past(ctx, store)
 	if questions, err := store.Questions(ctx); !c.unread("mempool", err) {
 		c.mempool(len(questions))
 	}
@@ -184,6 +185,20 @@ func (c *checkup) position(ctx context.Context, store *sql.Store, leads bool) {
 	case leads && f.Behind != nil && *f.Behind > farBehind:
 		f.State = isWrong
 		f.Do = "if a second check shows the same block, it is stuck: see the log (journalctl -u btcwatch); otherwise it is catching up"
+	}
+	c.add(f)
+}
+
+// past says how far the payments from before the watch are proven.
+func (c *checkup) past(ctx context.Context, store *sql.Store) {
+	past, known, err := store.PastState(ctx)
+	if c.unread("past", err) || !known || past.Unproven == 0 {
+		return
+	}
+	f := finding{Check: "past", State: isNote,
+		Finding: counted(past.Unproven, "payment", "payments") + " from before the watch not proven yet; that goes on in the background"}
+	if past.Known > past.Lowest {
+		f.Finding += fmt.Sprintf("; headers known back to block %s of %s needed", grouped(int64(past.Known)), grouped(int64(past.Lowest)))
 	}
 	c.add(f)
 }

@@ -146,9 +146,10 @@ func (c *commit) still(ctx context.Context, u *Unproven) (*Unproven, reach, erro
 // RecordProof records that a transaction stands in the block of the chain
 // followed, as the inclusion shows: from then on it is proven, with what the
 // header says of the place. The error wraps chain.ErrFalseBranch where it does
-// not show that. No alert is made: a grade alone is none.
-func (w *Writer) RecordProof(ctx context.Context, u *Unproven, in *chain.Inclusion, explorer string) error {
-	err := w.commit(ctx, "proof", func(c *commit) error {
+// not show that. No alert is made: a grade alone is none. It names the explorers
+// that placed the transaction in another block.
+func (w *Writer) RecordProof(ctx context.Context, u *Unproven, in *chain.Inclusion, explorer string) (misplacedBy []string, err error) {
+	err = w.commit(ctx, "proof", func(c *commit) error {
 		if err := in.Check(u.Msg, &u.Header, u.Height, u.Count, c.store.params); err != nil {
 			return err
 		}
@@ -168,6 +169,9 @@ func (w *Writer) RecordProof(ctx context.Context, u *Unproven, in *chain.Inclusi
 		f.now.proof, f.now.block, f.now.time = alerts.Proven, u.Block(), u.Header.Timestamp.UTC()
 		if was.block != f.now.block {
 			f.now.turn++
+			if misplacedBy, err = c.placedBy(ctx, f); err != nil {
+				return err
+			}
 		}
 		tx.Place = &chain.Place{Height: u.Height, Block: f.now.block, Time: f.now.time, Index: in.Branch.Index}
 		if now.block != nil {
@@ -187,9 +191,9 @@ func (w *Writer) RecordProof(ctx context.Context, u *Unproven, in *chain.Inclusi
 		return c.retime(ctx, []*fact{f})
 	})
 	if err != nil {
-		return fmt.Errorf("record the proof of %s: %w", u.Msg.TxHash(), err)
+		return nil, fmt.Errorf("record the proof of %s: %w", u.Msg.TxHash(), err)
 	}
-	return nil
+	return misplacedBy, nil
 }
 
 // putCoveredProof stores what recording its block would have stored.

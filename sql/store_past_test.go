@@ -39,6 +39,16 @@ func (b *bench) unproven() map[chainhash.Hash]*sql.Unproven {
 	return by
 }
 
+// raise records a proof.
+func (b *bench) raise(u *sql.Unproven, in *chain.Inclusion) {
+	b.Helper()
+	misplaced, err := b.writer.RecordProof(b.Context(), u, in, "two")
+	b.must(err)
+	if u.Said == u.Block() && len(misplaced) > 0 || u.Said != u.Block() && len(misplaced) == 0 {
+		b.Errorf("misplaced by %q", misplaced)
+	}
+}
+
 // past is a bench that followed from block 31, whose address was paid in blocks
 // 10 and 20 below the start, in block 33, and listed at 35.
 func past(t *testing.T, proves bool) (b *bench, c *chaintest.Chain, a chain.Address, payments map[int32]*wire.MsgTx) {
@@ -91,7 +101,7 @@ func TestThePastIsProven(t *testing.T) {
 		if u == nil || u.Height != height || u.Block() != c.BlockAt(height).BlockHash() || u.Said != u.Block() {
 			t.Fatalf("to be proven at %d: %+v", height, u)
 		}
-		b.must(b.writer.RecordProof(t.Context(), u, b.inclusion(c, height, payments[height]), "two"))
+		b.raise(u, b.inclusion(c, height, payments[height]))
 		grade[height] = "proven"
 	}
 	reach := func(want int32) {
@@ -165,7 +175,7 @@ func TestAFalseTimeIsCorrectedByTheHeader(t *testing.T) {
 	if u == nil {
 		t.Fatal("it is not to be proven")
 	}
-	b.must(b.writer.RecordProof(t.Context(), u, b.inclusion(c, 37, tx), "two"))
+	b.raise(u, b.inclusion(c, 37, tx))
 	b.expect(`SELECT concat_ws(' ', proof, extract(epoch FROM block_time)::bigint) FROM report.transactions WHERE address = '`+other.Text+`'`,
 		"proven "+unix(c.BlockAt(37).Header.Timestamp))
 	b.expect(`SELECT extract(epoch FROM last_activity_at)::bigint::text FROM report.balances WHERE address = '`+other.Text+`'`, unix(c.BlockAt(37).Header.Timestamp))
@@ -186,7 +196,7 @@ func TestFalseProofsAreRefused(t *testing.T) {
 			"another place": moved, "another branch": bent, "a coinbase deeper": deep, "no coinbase": bare, "of another block": elsewhere,
 		} {
 			before := b.dump()
-			if err := b.writer.RecordProof(t.Context(), u, &in, "liar"); !errors.Is(err, chain.ErrFalseBranch) {
+			if _, err := b.writer.RecordProof(t.Context(), u, &in, "liar"); !errors.Is(err, chain.ErrFalseBranch) {
 				t.Errorf("%s at %d: %v", name, height, err)
 			}
 			if b.dump() != before {
@@ -318,13 +328,36 @@ func TestAnInventedPastIsTakenBack(t *testing.T) {
 	b.dangling()
 }
 
+// TestAnotherBlockAtTheRightHeight: a payment is proven in the chain's block
+// though an explorer named another one at that height, and is told to nobody.
+func TestAnotherBlockAtTheRightHeight(t *testing.T) {
+	b, c, a, _ := past(t, true)
+	tx := c.BlockAt(20).Transactions[2] // pays address 9
+	b.watch(listing(address(9)))
+	lie := confirmed(tx, c, 20)
+	lie.Place.Block = chainhash.Hash{7}
+	b.report("liar", lie)
+	told := b.count(`SELECT count(*) FROM btcwatch.alert`)
+	b.must(b.writer.AddAncestors(t.Context(), below(c, 30, 25), "one"))
+	u := b.unproven()[tx.TxHash()]
+	b.raise(u, b.inclusion(c, 20, tx))
+	b.expect(`SELECT concat_ws(' ', proof, block_height, block_hash) FROM report.transactions WHERE address <> '`+a.Text+`'`,
+		fmt.Sprint("proven 20 ", c.BlockAt(20).BlockHash()))
+	b.report("liar", lie)
+	b.expect(`SELECT proof FROM report.transactions WHERE address <> '`+a.Text+`'`, "proven")
+	if n := b.count(`SELECT count(*) FROM btcwatch.alert`); n != told {
+		t.Errorf("%d were told", n-told)
+	}
+	b.dangling()
+}
+
 // TestThePastAfterAReorgAcrossTheStart: what was proven by headers that the
 // chain has left is proven no more, the rest stays.
 func TestThePastAfterAReorgAcrossTheStart(t *testing.T) {
 	b, c, _, payments := past(t, true)
 	b.must(b.writer.AddAncestors(t.Context(), below(c, 30, 25), "one"))
 	for height, tx := range payments {
-		b.must(b.writer.RecordProof(t.Context(), b.unproven()[tx.TxHash()], b.inclusion(c, height, tx), "two"))
+		b.raise(b.unproven()[tx.TxHash()], b.inclusion(c, height, tx))
 	}
 	b.expect(`SELECT count(*)::text FROM report.transactions WHERE proof = 'proven'`, "3")
 	b.must(b.writer.StepBack(t.Context(), 15))
@@ -346,7 +379,7 @@ func TestThePastAfterAnotherStart(t *testing.T) {
 	b, c, _, payments := past(t, true)
 	b.must(b.writer.AddAncestors(t.Context(), below(c, 30, 25), "one"))
 	for height, tx := range payments {
-		b.must(b.writer.RecordProof(t.Context(), b.unproven()[tx.TxHash()], b.inclusion(c, height, tx), "two"))
+		b.raise(b.unproven()[tx.TxHash()], b.inclusion(c, height, tx))
 	}
 	b.must(b.writer.BeginAgain(t.Context(), sql.Start{Height: 31, Parent: chainhash.Hash{5}, RestsOn: "another", Proves: true}))
 	b.expect(`SELECT count(*)::text FROM report.transactions WHERE state = 'unconfirmed'`, "3")

@@ -171,7 +171,7 @@ WHERE NOT btcwatch.refuted(u.script_id, u.tx_id);
 COMMENT ON VIEW report.transactions IS 'One row an address and transaction. Summing it is not the balance: take report.balances.';
 COMMENT ON COLUMN report.transactions.amount_sat IS 'Absolute net effect on the address in satoshis, change not counted; null when a debit''s amount is not known.';
 COMMENT ON COLUMN report.transactions.fee_sat IS 'Fee of the whole transaction in satoshis; null while an output it spends is not known.';
-COMMENT ON COLUMN report.transactions.proof IS 'reported: an explorer says so; proven: in a block verified here, on a chain that rests on what btcwatch.start says.';
+COMMENT ON COLUMN report.transactions.proof IS 'reported: an explorer says so; proven: in a block verified here, or by a Merkle branch to a header of the chain followed, which rests on what btcwatch.start says.';
 COMMENT ON COLUMN report.transactions.first_seen_at IS 'First sight, live; null when only found in history.';
 
 CREATE VIEW report.movements AS
@@ -336,7 +336,7 @@ JOIN btcwatch.script s ON s.id = j.script_id
 CROSS JOIN btcwatch.position p
 CROSS JOIN LATERAL (SELECT proves FROM btcwatch.start ORDER BY id DESC LIMIT 1) st
 WHERE p.height > j.height;
-COMMENT ON VIEW report.coverage IS 'An address and a range of heights, and how it was covered. A debit of an output from before the watch counts once the history is read.';
+COMMENT ON VIEW report.coverage IS 'An address and a range of heights, and how it was covered. A debit of an output from before the watch counts once the history is read. A history that was read is never graded proven: each payment in it may be, that there are no others is not.';
 
 CREATE VIEW report.gaps AS
 SELECT s.address, g.kind, g.from_height, g.to_height, g.from_time, g.to_time, g.reason
