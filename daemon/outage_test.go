@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,12 +13,38 @@ import (
 	"btcwatch/chain/chaintest"
 )
 
-// impatient makes outages of an installation short.
+// impatient makes outages of an installation short. One that expects none to
+// begin as the daemon starts calls it afterwards: to start can take long.
 func (w *world) impatient() {
-	w.config.Health = HealthSettings{FailingAfter: 1500 * time.Millisecond, BlindAfter: 1500 * time.Millisecond}
-	for i := range w.config.Explorers {
-		w.config.Explorers[i].Timeout = time.Second
+	w.outagesAfter(1500*time.Millisecond, 1500*time.Millisecond)
+}
+
+// outagesAfter says how long an explorer must fail, and how long the watch see
+// nothing, for an outage; in force at once where the daemon runs.
+func (w *world) outagesAfter(failing, blind time.Duration) {
+	change := func(c *Config) {
+		c.Health = HealthSettings{FailingAfter: failing, BlindAfter: blind}
+		c.Explorers = slices.Clone(c.Explorers)
+		for i := range c.Explorers {
+			c.Explorers[i].Timeout = time.Second
+		}
 	}
+	if !w.running {
+		change(w.config)
+		return
+	}
+	w.reloaded(change)
+}
+
+// neverBlind lets so much time pass for the daemon that whatever it has found
+// wanting all along would be an outage, and finds that it never was blind.
+func (w *world) neverBlind() {
+	w.t.Helper()
+	w.clock.advance(2 * w.config.Health.BlindAfter)
+	const answered = `SELECT (max(last_success_at) > $1)::text FROM report.explorers`
+	w.await("true", answered, w.clock.now()) // written by the verdict that counts
+	w.await("true", answered, w.clock.now()) // which is over with the next one
+	w.expect("0", `SELECT count(*) FROM report.alerts WHERE type LIKE 'watch.%'`)
 }
 
 // both sets a fault at every explorer.
@@ -39,7 +66,7 @@ func TestOneExplorerDown(t *testing.T) {
 	t.Parallel()
 	ledger, wallet := newLedger()
 	w := newWorld(t, ledger)
-	w.impatient()
+	w.outagesAfter(1500*time.Millisecond, time.Minute)
 	a := wallet.Address(chain.P2WPKH, 1)
 	w.watch(a, "label")
 	w.began(ledger)
@@ -73,7 +100,7 @@ func TestOneExplorerDown(t *testing.T) {
 	}
 	w.caughtUp(ledger)
 	w.compare(replay(t, ledger, 109, a))
-	w.expect("0", `SELECT count(*) FROM report.alerts WHERE type LIKE 'watch.%'`)
+	w.neverBlind()
 	w.checkDelivered()
 }
 
@@ -99,13 +126,13 @@ func TestBlind(t *testing.T) {
 			t.Parallel()
 			ledger, wallet := newLedger()
 			w := newWorld(t, ledger)
-			w.impatient()
 			a := wallet.Address(chain.P2WPKH, 1)
 			w.watch(a, "label")
 			must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 70_000}))
 			ledger.MineMempool()
 			ledger.MineEmpty(2)
 			w.began(ledger)
+			w.impatient()
 			joined := int32(112)
 			before := w.lines(`SELECT concat_ws(' ', address, balance_sat, received_sat, sent_sat, unconfirmed_sat, tx_count) FROM report.balances`)
 
@@ -146,10 +173,10 @@ func TestBlindInTheMempoolAlone(t *testing.T) {
 	t.Parallel()
 	ledger, wallet := newLedger()
 	w := newWorld(t, ledger)
-	w.impatient()
 	a := wallet.Address(chain.P2WPKH, 1)
 	w.watch(a, "label")
 	w.began(ledger)
+	w.impatient()
 	w.both("/address/*/txs/**", chaintest.Fault{Status: http.StatusInternalServerError})
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	blind := w.awaitDelivered(alerts.WatchBlind, 1)[0].Data
@@ -174,10 +201,10 @@ func TestBlindInBlocksAlone(t *testing.T) {
 	t.Parallel()
 	ledger, wallet := newLedger()
 	w := newWorld(t, ledger)
-	w.impatient()
 	a := wallet.Address(chain.P2WPKH, 1)
 	w.watch(a, "label")
 	w.began(ledger)
+	w.impatient()
 	w.both("/block/**", chaintest.Fault{Rewrite: func(_ string, body []byte) []byte { return bytes.ReplaceAll(body, body[80:90], body[90:100]) }})
 	must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	ledger.MineMempool()
@@ -197,21 +224,25 @@ func TestSlowIsNeitherFailingNorBlind(t *testing.T) {
 	t.Parallel()
 	ledger, wallet := newLedger()
 	w := newWorld(t, ledger)
-	w.config.Health = HealthSettings{FailingAfter: 4 * time.Second, BlindAfter: 4 * time.Second}
-	w.config.Explorers[0].RequestsPerSecond = 2.5
-	w.config.Explorers[1].RequestsPerSecond = 2.5
-	w.both("/**", chaintest.Fault{Delay: 100 * time.Millisecond})
-	w.servers[1].Faults.Set("/address/*", chaintest.Fault{Status: 429, Header: http.Header{"Retry-After": {"1"}}, Times: 1})
+	const count, wanting = 30, 5 * time.Second
+	for i := range w.config.Explorers {
+		w.config.Explorers[i].RequestsPerSecond = 8
+	}
 	var all []chain.Address
-	for i := range 5 {
+	for i := range count {
 		all = append(all, wallet.Address(chain.P2WPKH, i+1))
 		w.watch(all[i], fmt.Sprint("address ", i))
 	}
-	w.began(ledger)
-	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: all[4].Script, Value: 30_000}))
-	w.word(alerts.TransactionSeen, paid, all[4])
+	w.start()
+	w.caughtUp(ledger)
+	w.outagesAfter(wanting, wanting)
+	w.servers[1].Faults.Set("/address/*", chaintest.Fault{Status: 429, Header: http.Header{"Retry-After": {"1"}}, Times: 1})
+	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: all[count-1].Script, Value: 30_000}))
+	w.word(alerts.TransactionSeen, paid, all[count-1])
 	ledger.MineMempool()
-	w.word(alerts.TransactionConfirmed, paid, all[4])
+	w.word(alerts.TransactionConfirmed, paid, all[count-1])
+	w.await(fmt.Sprint(count), `SELECT count(DISTINCT script_id) FROM btcwatch.asked WHERE asked_at IS NOT NULL`)
+	w.expect("true", `SELECT (max(asked_at) - min(asked_at) > $1 * interval '1 second')::text FROM btcwatch.asked`, wanting.Seconds())
 	w.expect("0", `SELECT count(*) FROM report.alerts WHERE type LIKE 'watch.%' OR type LIKE 'explorer.%'`)
 }
 

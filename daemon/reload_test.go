@@ -114,7 +114,7 @@ func TestDailyReport(t *testing.T) {
 	t.Parallel()
 	ledger, wallet := newLedger()
 	w := newWorld(t, ledger)
-	w.impatient()
+	w.outagesAfter(1500*time.Millisecond, time.Minute)
 	a := wallet.Address(chain.P2WPKH, 1)
 	w.watch(a, "label")
 	w.began(ledger)

@@ -42,6 +42,7 @@ type world struct {
 	stdout  io.Writer
 	clock   clock
 	stop    func()
+	running bool
 	log     *syncBuffer
 }
 
@@ -101,9 +102,11 @@ func (w *world) start() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	w.running = true
 	go func() { done <- Run(ctx, w.config, w.program()) }()
 	w.stop = func() {
 		cancel()
+		w.running = false
 		select {
 		case err := <-done:
 			if err != nil {

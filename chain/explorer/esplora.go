@@ -31,7 +31,7 @@ func openEsplora(e *Explorer, c *client, params *chaincfg.Params) {
 
 // Tip asks for the height of the best block.
 func (e esplora) Tip(ctx context.Context) (int32, error) {
-	q := question{words: "tip height", path: "/blocks/tip/height", limit: textLimit}
+	q := question{words: "tip height", path: "/blocks/tip/height", limit: textLimit, urgent: true}
 	return ask(ctx, e.client, q, func(body []byte) (int32, error) {
 		text := strings.TrimSpace(string(body))
 		height, err := strconv.ParseUint(text, 10, 31)
@@ -45,7 +45,7 @@ func (e esplora) Tip(ctx context.Context) (int32, error) {
 // BlockHash asks for the hash of the block at a height.
 func (e esplora) BlockHash(ctx context.Context, height int32) (chainhash.Hash, error) {
 	q := question{words: fmt.Sprintf("block hash at height %d", height),
-		path: fmt.Sprintf("/block-height/%d", height), limit: textLimit, absent: true}
+		path: fmt.Sprintf("/block-height/%d", height), limit: textLimit, absent: true, urgent: true}
 	return ask(ctx, e.client, q, func(body []byte) (chainhash.Hash, error) {
 		hash, ok := parseHash(strings.TrimSpace(string(body)))
 		if !ok {
@@ -59,7 +59,7 @@ func (e esplora) BlockHash(ctx context.Context, height int32) (chainhash.Hash, e
 // is checked here, the rest is for the caller to prove.
 func (e esplora) Block(ctx context.Context, hash chainhash.Hash) ([]byte, error) {
 	q := question{words: fmt.Sprintf("block %s", hash),
-		path: fmt.Sprintf("/block/%s/raw", hash), limit: blockLimit, absent: true}
+		path: fmt.Sprintf("/block/%s/raw", hash), limit: blockLimit, absent: true, urgent: true}
 	return ask(ctx, e.client, q, func(body []byte) ([]byte, error) {
 		return body, checkBlock(body, hash, e.params)
 	})

@@ -31,7 +31,7 @@ type client struct {
 	timeout time.Duration
 	http    *http.Client
 	pace    *Pace
-	busy    chan struct{} // holds one token while a request is in flight
+	turns   turns // one request at a time
 }
 
 // question is one request: in words for messages, and as a path (escaped,
@@ -41,6 +41,7 @@ type question struct {
 	path   string
 	limit  int64 // bytes of the answer
 	absent bool  // a 404 can mean that what was asked for does not exist
+	urgent bool  // goes before those that wait
 }
 
 func newClient(s Settings) (*client, error) {
@@ -56,7 +57,7 @@ func newClient(s Settings) (*client, error) {
 		return nil, err
 	}
 	c := &client{name: s.Name, base: base, user: user, agent: s.UserAgent, timeout: s.Timeout,
-		pace: newPace(s.RequestsPerSecond), busy: make(chan struct{}, 1)}
+		pace: newPace(s.RequestsPerSecond)}
 	if c.agent == "" {
 		c.agent = userAgent()
 	}
@@ -118,12 +119,10 @@ func (c *client) count(err error) error {
 
 // fetch waits for its turn and gives the body of the answer.
 func (c *client) fetch(ctx context.Context, q question) ([]byte, error) {
-	select {
-	case c.busy <- struct{}{}:
-		defer func() { <-c.busy }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := c.turns.take(ctx, q.urgent); err != nil {
+		return nil, err
 	}
+	defer c.turns.give()
 	if left := c.pace.paused(); left > 0 {
 		return nil, &Error{Kind: ErrRateLimited, RetryAfter: left, Detail: "not asked: it wants to be left alone"}
 	}
