@@ -28,12 +28,13 @@ func (in *Inclusion) Check(tx *wire.MsgTx, header *wire.BlockHeader, height int3
 	if tx.SerializeSizeStripped() == 64 {
 		return fmt.Errorf("%w: %s has 64 bytes and could stand for a Merkle node", ErrFalseBranch, id)
 	}
-	if count == 0 {
-		count = in.Branch.Most(id)
+	var said *int
+	if count > 0 {
+		said = &count
 	}
 	v := &Verdict{Params: params, Tx: tx}
 	_, err := v.inclusion(&EvidenceBlock{
-		Height: height, Index: in.Branch.Index, TxCount: count, Siblings: texts(in.Branch.Siblings),
+		Height: height, Index: in.Branch.Index, TxCount: said, Siblings: texts(in.Branch.Siblings),
 		Coinbase: in.CoinbaseBytes(), CoinbaseSiblings: texts(in.CoinbaseSiblings),
 	}, *header)
 	if err != nil {
