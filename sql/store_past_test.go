@@ -140,6 +140,11 @@ func TestThePastIsProven(t *testing.T) {
 		t.Errorf("%+v, %v, %v", state, ok, err)
 	}
 	b.dangling()
+	for height, tx := range payments {
+		if v := b.prove(tx); v.Block == nil || v.Block.Height != height || v.Block.Hash != c.BlockAt(height).BlockHash() || v.Block.Index != 1 {
+			t.Errorf("the evidence of block %d proves %+v", height, v.Block)
+		}
+	}
 
 	// A lagging explorer changes nothing, nor does the same again.
 	b.report("three", statedTime(confirmed(payments[20], c, 20), time.Unix(1_600_000_000, 0).UTC()))
