@@ -93,6 +93,7 @@ func (o *old) pay(height int32, amount int64) {
 func (o *old) proven() {
 	o.t.Helper()
 	o.await("5", `SELECT count(*) FROM report.transactions WHERE address = $1 AND state = 'confirmed' AND proof = 'proven'`, o.a.Text)
+	o.await("true", `SELECT history_known FROM report.balances WHERE address = $1`, o.a.Text)
 	m := replay(o.t, o.ledger, oldJoined, o.a, o.wallet.Address(chain.P2TR, 7))
 	o.compare(m)
 	o.expect("0", `SELECT count(*) FROM report.alerts WHERE type LIKE 'transaction.%'`)
