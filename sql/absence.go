@@ -58,16 +58,17 @@ func (c *commit) putAbsence(ctx context.Context, u *Unproven, explorer string) e
 	return err
 }
 
-// unplacePast makes unconfirmed again what was proven by headers from before a
-// start that the chain has left.
-func (c *commit) unplacePast(ctx context.Context) error {
+// unplacePast makes unconfirmed again what was proven by headers from before the
+// start that another one takes the place of: the chain has left them.
+func (c *commit) unplacePast(ctx context.Context, start int64) error {
 	found, err := c.tx.Query(ctx, `
 		SELECT DISTINCT n.tx_id
 		FROM btcwatch.past_branch p
 		JOIN btcwatch.tx_now n ON n.tx_id = p.tx_id AND n.height = p.height
 		WHERE n.state = 'confirmed'
 		  AND n.proof = 'proven'
-		  AND NOT EXISTS (SELECT FROM btcwatch.chain_now c WHERE c.height = n.height)`)
+		  AND p.start_id = (SELECT max(id) FROM btcwatch.start WHERE begins AND id < $1)
+		  AND NOT EXISTS (SELECT FROM btcwatch.chain_now c WHERE c.height = n.height)`, start)
 	if err != nil {
 		return fmt.Errorf("find what was proven before the start: %w", err)
 	}

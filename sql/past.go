@@ -44,9 +44,9 @@ type reach struct {
 func readReach(ctx context.Context, db querier) (r reach, err error) {
 	err = db.QueryRow(ctx, `
 		SELECT f.id, w.proves,
-		       CASE WHEN f.proves THEN 0 ELSE coalesce((SELECT min(height) FROM btcwatch.start WHERE proves), 0) END,
+		       CASE WHEN (SELECT bool_and(proves) FROM btcwatch.start) THEN 0 ELSE w.height END,
 		       CASE WHEN sha256(sha256(a.header)) = l.prev THEN l.height ELSE 0 END
-		FROM (SELECT id, proves FROM btcwatch.start ORDER BY id LIMIT 1) f
+		FROM btcwatch.start_begun f
 		CROSS JOIN btcwatch.start_now w
 		CROSS JOIN LATERAL (
 		    SELECT x.height, x.prev
@@ -56,6 +56,7 @@ func readReach(ctx context.Context, db querier) (r reach, err error) {
 		        (SELECT n.height, substr(b.header, 5, 32)
 		         FROM btcwatch.chain_now n
 		         JOIN btcwatch.block b ON b.id = n.block_id
+		         WHERE n.height > coalesce(f.fork, -1) -- what was covered before another start is no part of it
 		         ORDER BY n.height
 		         LIMIT 1)) x
 		    ORDER BY x.height
