@@ -19,8 +19,9 @@ const (
 	TransactionReorged   Type = "transaction.reorged"
 	TransactionReplaced  Type = "transaction.replaced"
 	TransactionDropped   Type = "transaction.dropped"
-	ChainReorged         Type = "chain.reorged" // deep; whether or not it touches a watched address
-	ChainStuck           Type = "chain.stuck"   // following waits for a person's word
+	TransactionRefuted   Type = "transaction.refuted" // a debit that was none: the money spent is another address's
+	ChainReorged         Type = "chain.reorged"       // deep; whether or not it touches a watched address
+	ChainStuck           Type = "chain.stuck"         // following waits for a person's word
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	WatchBlind           Type = "watch.blind"

@@ -32,6 +32,12 @@ func (w *Watched) Watch(script []byte, number int64) { w.scripts[string(script)]
 // Hold adds an output that belongs to a watched script.
 func (w *Watched) Hold(out wire.OutPoint, held Held) { w.held[out] = held }
 
+// Holds says whether an output is known to belong to a watched script.
+func (w *Watched) Holds(out wire.OutPoint) bool {
+	_, ok := w.held[out]
+	return ok
+}
+
 // Reveal lets inputs count by the key or script that they show, too. It is
 // needed while not all outputs that belong to the scripts are known.
 func (w *Watched) Reveal() { w.reveals = true }

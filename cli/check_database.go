@@ -121,6 +121,7 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	c.add(f)
 	c.outages(ctx, store, leads)
 	c.position(ctx, store, leads)
+	c.past(ctx, store)
 	c.gaps(ctx, store)
 	if questions, err := store.Questions(ctx); !c.unread("mempool", err) {
 		c.mempool(len(questions))
@@ -211,6 +212,20 @@ func (c *checkup) leftOut(ctx context.Context, store *sql.Store) {
 		}
 		c.add(finding{Check: "left out", State: isNote, Finding: fmt.Sprintf("blocks %s are not covered: %s", heights, g.Reason)})
 	}
+}
+
+// past says how far the payments from before the watch are proven.
+func (c *checkup) past(ctx context.Context, store *sql.Store) {
+	past, known, err := store.PastState(ctx)
+	if c.unread("past", err) || !known || past.Unproven == 0 {
+		return
+	}
+	f := finding{Check: "past", State: isNote,
+		Finding: counted(past.Unproven, "payment", "payments") + " from before the watch not proven yet; that goes on in the background"}
+	if past.Known > past.Lowest {
+		f.Finding += fmt.Sprintf("; headers known back to block %s of %s needed", grouped(int64(past.Known)), grouped(int64(past.Lowest)))
+	}
+	c.add(f)
 }
 
 func (c *checkup) behind(height int32) string {

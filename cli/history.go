@@ -55,6 +55,8 @@ func (s *session) qualify(watched sql.WatchedRow, count int) {
 		s.say("%s is retired since %s UTC; later payments are not recorded.", watched.Address, minute(watched.RetiredAt))
 	}
 	switch {
+	case watched.HistoryRead && count > 0:
+		s.say("From before the watch it is what an explorer shows: each payment may be proven, that there were no others is not.")
 	case !watched.HistoryRead:
 		s.say("The history of %s before the watch has not been read to the end: this is not all of it.", watched.Address)
 	case count == 0:

@@ -42,6 +42,7 @@ type ancestors struct {
 	reached int        // how many goals are behind us
 	fault   error      // what is known contradicts a rule
 	told    string     // the last failure, told once
+	deep    time.Time  // when it was last told how far down the past is
 }
 
 // goal is a height that the headers have to reach back to, and what is said
@@ -141,8 +142,55 @@ func (a *ancestors) round(ctx context.Context) error {
 			return nil
 		}
 	}
+	if err == nil && fault == nil && ctx.Err() == nil {
+		err = a.deeper(ctx)
+	}
 	a.tell(ctx, err)
 	return nil
+}
+
+// deepTold is how often it is told how far down the headers are that the past
+// needs.
+const deepTold = 5 * time.Minute
+
+// mostDeeper is how many answers a round gets for the past.
+const mostDeeper = 100
+
+// deeper gets headers below all goals, down to the lowest block that holds a
+// payment from before the watch which is not proven yet. That each is named by
+// the one above it is proof enough. There is no bound but that, and no hurry:
+// explorers give ten headers an answer and most of their pace is left to others,
+// so that 200,000 blocks take days. What came stays, over restarts too.
+func (a *ancestors) deeper(ctx context.Context) error {
+	for range mostDeeper {
+		needed, any, err := a.store.HeadersNeeded(ctx)
+		if err != nil || !any {
+			return err
+		}
+		known, _, err := a.store.Ancestry(ctx)
+		if err != nil {
+			return err
+		}
+		got, rest, err := a.get(ctx, known)
+		if err != nil {
+			return err
+		}
+		a.tellDeeper(known.Oldest-got, needed)
+		if sleep(ctx, rest); ctx.Err() != nil {
+			return ctx.Err()
+		}
+		a.beat()
+	}
+	return nil
+}
+
+func (a *ancestors) tellDeeper(oldest, needed int32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if oldest <= needed || a.now().Sub(a.deep) >= deepTold {
+		a.deep = a.now()
+		a.log.Info("headers to prove the past", "back_to", oldest, "needed", needed)
+	}
 }
 
 // tell logs a failure once, not in every round: for headers nobody is woken.
@@ -215,23 +263,36 @@ func (a *ancestors) reach(ctx context.Context, i int, g goal) error {
 	return nil
 }
 
-// step gets the next headers down and records them.
+// step gets the next headers down, which the rules can ask for.
 func (a *ancestors) step(ctx context.Context, known sql.Ancestry) error {
-	headers, from, err := a.ask(ctx, known.Oldest-1, known.Parent)
-	if err != nil {
-		return err
-	}
-	err = a.writer.AddAncestors(ctx, headers[:min(len(headers), int(known.Oldest))], from)
-	if errors.Is(err, sql.ErrNotNext) {
-		return nil // the follower and the background both got them
-	}
-	if err != nil {
+	got, _, err := a.get(ctx, known)
+	if err != nil || got == 0 {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.count++
 	return nil
+}
+
+// get gets the next headers down and records them. It says how many they are,
+// and how long who gave them is to be left to others where there is no hurry.
+func (a *ancestors) get(ctx context.Context, known sql.Ancestry) (got int32, rest time.Duration, err error) {
+	headers, from, err := a.ask(ctx, known.Oldest-1, known.Parent)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range a.explorers {
+		if e.Name == from {
+			rest = restOf(e, 1)
+		}
+	}
+	headers = headers[:min(len(headers), int(known.Oldest))]
+	err = a.writer.AddAncestors(ctx, headers, from)
+	if errors.Is(err, sql.ErrNotNext) {
+		return 0, rest, nil // the follower and the background both got them
+	}
+	return int32(len(headers)), rest, err
 }
 
 // ask asks one explorer after the other for the header with that hash and those

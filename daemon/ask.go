@@ -317,6 +317,7 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 		return 0, held, fmt.Errorf("%w: %w", errDatabase, err)
 	}
 	a.beat()
+	a.nameMisstaters(recorded.Misstated)
 	if recorded.News > 0 {
 		a.log.Info("transactions recorded", "explorer", e.Name, "transactions", recorded.News)
 	}

@@ -20,6 +20,7 @@ const (
 	forBlocks       = "blocks"
 	forMempool      = "mempool"
 	forTransactions = "transactions"
+	forProofs       = "proofs" // of what is long past
 )
 
 // health keeps how each explorer answers, and says when one is failing and

@@ -32,6 +32,8 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	if w.config.Schedule.Mempool != "" || w.config.Schedule.History != "" {
 		fill := l.asker("fill")
 		group.Go(guarded(func() error { return l.every(ctx, "fill", fillPause, fill.fillRound) }))
+		prove := newPast(l.asker("past"), w.config.Network)
+		group.Go(guarded(func() error { return l.every(ctx, "past", pastPause, prove.round) }))
 	}
 	if w.config.Schedule.Mempool != "" {
 		after := w.config.Alerts.DroppedAfter

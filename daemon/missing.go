@@ -105,14 +105,14 @@ func (m *missing) replaced(ctx context.Context, u sql.Unconfirmed, by *chain.Tra
 
 // inTurn gives the explorers that know transactions, each time beginning with
 // another.
-func (m *missing) inTurn() []*explorer.Explorer {
+func (a *asker) inTurn() []*explorer.Explorer {
 	var able []*explorer.Explorer
-	for n := range m.explorers {
-		if e := m.explorers[(m.turn+n)%len(m.explorers)]; e.Transactions != nil {
+	for n := range a.explorers {
+		if e := a.explorers[(a.turn+n)%len(a.explorers)]; e.Transactions != nil {
 			able = append(able, e)
 		}
 	}
-	m.turn++
+	a.turn++
 	return able
 }
 

@@ -146,14 +146,11 @@ func (m *model) describe(address, id string, e *modelEffect, fee string, height 
 		m.transactions = append(m.transactions, fmt.Sprint(address, " ", id, " ", direction, " ", amount, " ", fee, " unconfirmed 0 - - - false reported"))
 		return
 	}
-	proof := "proven"
-	if height <= m.joined {
-		proof = "reported"
-	} else {
+	if height > m.joined {
 		m.told = append(m.told, fmt.Sprint(address, " ", id, " ", amount))
 	}
 	m.transactions = append(m.transactions, fmt.Sprint(address, " ", id, " ", direction, " ", amount, " ", fee, " confirmed ", m.tip-height+1,
-		" ", height, " ", block.BlockHash(), " ", block.Header.Timestamp.Unix(), " ", height <= m.joined, " ", proof))
+		" ", height, " ", block.BlockHash(), " ", block.Header.Timestamp.Unix(), " ", height <= m.joined, " proven"))
 }
 
 // lines gives the rows of a query with one text column.
@@ -170,10 +167,17 @@ func (w *world) lines(query string, args ...any) []string {
 	return all
 }
 
+// provenPast waits until what is confirmed is proven, also from before the watch.
+func (w *world) provenPast() {
+	w.t.Helper()
+	w.await("0", `SELECT count(*) FROM report.transactions WHERE state = 'confirmed' AND proof <> 'proven'`)
+}
+
 // compare holds the report against the model: every movement, balance and
 // transaction of every watched address, and every payment told once.
 func (w *world) compare(m *model) {
 	w.t.Helper()
+	w.provenPast()
 	w.same("report.movements", m.movements, w.lines(movementLines))
 	w.same("report.balances", m.balances, w.lines(balanceLines))
 	w.same("report.transactions", m.transactions, w.lines(transactionLines+` WHERE state IN ('confirmed', 'unconfirmed')`))

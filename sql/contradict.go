@@ -14,7 +14,11 @@ import (
 type Recorded struct {
 	News     int // written now
 	Astray   int // left out: confirmed in a block that the chain followed does not have at that height
-	Invented int // left out: confirmed in a followed block that does not hold them
+	Invented int // left out: confirmed in a block that does not hold them, or in one that never was on the chain
+
+	// Misstated are the explorers that had stated an output otherwise than the
+	// transaction that made it, recorded now, shows.
+	Misstated []string
 }
 
 // checked leaves out what the followed chain contradicts. A credit within the
@@ -25,6 +29,10 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 	if err != nil {
 		return nil, fmt.Errorf("compare with the chain followed: %w", err)
 	}
+	absent, err := c.absent(ctx, facts)
+	if err != nil {
+		return nil, fmt.Errorf("compare with blocks that were read: %w", err)
+	}
 	var kept []*fact
 	for _, f := range facts {
 		place := f.tx.Place
@@ -34,6 +42,10 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 		}
 		hash, covered := chainNow[place.Height]
 		switch {
+		case absent[absence{f.tx.ID, place.Block}]:
+			r.Invented++
+		case covered && hash != place.Block && place.Height <= c.position.Height-settled:
+			r.Invented++
 		case covered && hash != place.Block:
 			r.Astray++
 		case covered && !placed[f.tx.ID] && c.mustHaveShown(f):
@@ -43,6 +55,41 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 		}
 	}
 	return kept, nil
+}
+
+// settled is how deep a block lies of which no explorer can be on another
+// branch.
+const settled = 144
+
+// absence is that a transaction does not stand in a block.
+type absence struct{ tx, block chainhash.Hash }
+
+// absent gives what was found of the facts when blocks were read for them.
+func (c *commit) absent(ctx context.Context, facts []*fact) (map[absence]bool, error) {
+	var txs []*chain.Transaction
+	for _, f := range facts {
+		if f.tx.Place != nil {
+			txs = append(txs, f.tx)
+		}
+	}
+	if len(txs) == 0 {
+		return nil, nil
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT t.txid, x.block_hash
+		FROM btcwatch.absence x
+		JOIN btcwatch.tx t ON t.id = x.tx_id
+		WHERE t.txid = ANY($1)`, hashes(txs))
+	if err != nil {
+		return nil, err
+	}
+	absent := map[absence]bool{}
+	var txid, block []byte
+	_, err = pgx.ForEachRow(found, []any{&txid, &block}, func() error {
+		absent[absence{chainhash.Hash(txid), chainhash.Hash(block)}] = true
+		return nil
+	})
+	return absent, err
 }
 
 // placedBy names the explorers that said a transaction was in its block.
@@ -99,7 +146,10 @@ func (c *commit) followed(ctx context.Context, facts []*fact) (map[int32]chainha
 		blocks[height] = chainhash.Hash(hash)
 		return nil
 	})
-	if err != nil || len(blocks) == 0 {
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.followedBefore(ctx, heights, blocks); err != nil || len(blocks) == 0 {
 		return blocks, placed, err
 	}
 	found, err = c.tx.Query(ctx, `
@@ -118,6 +168,40 @@ func (c *commit) followed(ctx context.Context, facts []*fact) (map[int32]chainha
 		return nil
 	})
 	return blocks, placed, err
+}
+
+// followedBefore adds the hashes of blocks from before the start of which the
+// headers are known.
+func (c *commit) followedBefore(ctx context.Context, heights []int32, blocks map[int32]chainhash.Hash) error {
+	var below []int32
+	for _, height := range heights {
+		if _, covered := blocks[height]; !covered && height <= c.position.Height {
+			below = append(below, height)
+		}
+	}
+	if len(below) == 0 {
+		return nil
+	}
+	r, err := readReach(ctx, c.tx)
+	if err != nil {
+		return err
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT height, sha256(sha256(header))
+		FROM btcwatch.ancestor
+		WHERE start_id = $1
+		  AND height < $2
+		  AND height = ANY($3)`, r.start, r.below, below)
+	if err != nil {
+		return err
+	}
+	var height int32
+	var hash []byte
+	_, err = pgx.ForEachRow(found, []any{&height, &hash}, func() error {
+		blocks[height] = chainhash.Hash(hash)
+		return nil
+	})
+	return err
 }
 
 // displace makes unconfirmed again what an explorer said is in a block at this

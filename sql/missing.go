@@ -32,11 +32,7 @@ func (s *Store) UnconfirmedToAsk(ctx context.Context, before time.Time, most int
 		LEFT JOIN btcwatch.known_now k ON k.tx_id = n.tx_id
 		WHERE n.state = 'unconfirmed'
 		  AND coalesce(k.asked_at, n.first_seen_at, t.recorded_at) < $1
-		  AND NOT EXISTS (
-		      SELECT FROM btcwatch.touch u
-		      JOIN btcwatch.listing l ON l.script_id = u.script_id AND l.confidential
-		      WHERE u.tx_id = n.tx_id
-		        AND coalesce((SELECT bool_or(f.confidential) FROM btcwatch.listing_now f WHERE f.script_id = u.script_id), true))
+		  AND btcwatch.askable(n.tx_id)
 		ORDER BY k.asked_at NULLS FIRST
 		LIMIT $2`, before, most)
 	if err != nil {

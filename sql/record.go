@@ -63,7 +63,9 @@ func (w *Writer) Record(ctx context.Context, explorer string, txs []*chain.Trans
 			return err
 		}
 		r.News = len(facts)
-		return c.record(ctx, facts, nil)
+		err = c.record(ctx, facts, nil)
+		r.Misstated = c.misstated
+		return err
 	})
 	if err != nil {
 		return Recorded{}, fmt.Errorf("record %d transactions reported by %s: %w", len(fresh), explorer, err)
@@ -119,12 +121,18 @@ func (c *commit) complete(ctx context.Context, facts []*fact) error {
 	if err := c.lookUp(ctx, outputs); err != nil {
 		return fmt.Errorf("look up what transactions spend: %w", err)
 	}
+	known, err := c.truth(ctx, facts, here)
+	if err != nil {
+		return err
+	}
 	for _, f := range facts {
 		whole := *f.tx
 		whole.Spent = make([]*wire.TxOut, len(f.tx.Msg.TxIn))
 		copy(whole.Spent, f.tx.Spent)
 		for i, in := range f.tx.Msg.TxIn {
-			if whole.Spent[i] == nil {
+			if out := known[in.PreviousOutPoint]; out != nil {
+				whole.Spent[i] = out
+			} else if whole.Spent[i] == nil {
 				whole.Spent[i] = outputs[in.PreviousOutPoint]
 			}
 		}
@@ -190,7 +198,11 @@ func (c *commit) recordFacts(ctx context.Context, facts []*fact) error {
 	if err := c.putObservations(ctx, facts); err != nil {
 		return err
 	}
-	before, err := c.sums(ctx, oldIDs(facts))
+	misjudged, err := c.misjudged(ctx, facts)
+	if err != nil {
+		return err
+	}
+	before, err := c.sums(ctx, union(oldIDs(facts), misjudged))
 	if err != nil {
 		return err
 	}
@@ -204,7 +216,14 @@ func (c *commit) recordFacts(ctx context.Context, facts []*fact) error {
 	if err := c.putMovements(ctx, facts); err != nil {
 		return err
 	}
-	if err := c.rebalance(ctx, idsOf(facts), before); err != nil {
+	refuted, err := c.correct(ctx, misjudged)
+	if err != nil {
+		return err
+	}
+	if err := c.rebalance(ctx, union(idsOf(facts), misjudged), before); err != nil {
+		return err
+	}
+	if err := c.tellRefuted(ctx, refuted); err != nil {
 		return err
 	}
 	if err := c.replaced(ctx, facts); err != nil {
@@ -261,8 +280,8 @@ func next(was standing, place *chain.Place, proof alerts.Proof) standing {
 	case was.state == alerts.Unconfirmed:
 		return now
 	case was.block == now.block:
-		if weaker(was.proof, now.proof) {
-			was.proof = now.proof
+		if weaker(was.proof, now.proof) { // what a header says of the place counts from now on
+			was.proof, was.height, was.time = now.proof, now.height, now.time
 		}
 		return was
 	case weaker(now.proof, was.proof):

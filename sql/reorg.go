@@ -135,6 +135,9 @@ func (w *Writer) BeginAgain(ctx context.Context, start Start) error {
 		if err := c.loadSources(ctx); err != nil {
 			return err
 		}
+		if err := c.unplacePast(ctx, id); err != nil {
+			return err
+		}
 		if err := c.leaveAbove(ctx, fork, chain.Tip{Height: fork, Hash: start.Parent}); err != nil {
 			return err
 		}

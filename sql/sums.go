@@ -106,25 +106,39 @@ func (c *commit) putMovements(ctx context.Context, facts []*fact) error {
 		confirmed.scripts, confirmed.heights, confirmed.ids, confirmed.directions, confirmed.ns, confirmed.amounts, confirmed.stated)
 	if unlessKnown(facts) != "" {
 		batch.Queue(`
-			INSERT INTO btcwatch.debit_amount (script_id, tx_id, n, amount, at)
-			SELECT m.script_id, m.tx_id, m.n, u.amount, $5
-			FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $6::smallint[]) AS u (script_id, tx_id, n, amount, direction)
+			INSERT INTO btcwatch.debit_amount (script_id, tx_id, n, amount, proven, at)
+			SELECT DISTINCT m.script_id, m.tx_id, m.n, u.amount, NOT u.stated, $5::timestamptz
+			FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $6::smallint[], $7::boolean[])
+			     AS u (script_id, tx_id, n, amount, direction, stated)
 			JOIN btcwatch.movement m USING (script_id, tx_id, n, direction)
 			WHERE m.direction = 1
-			  AND m.amount IS NULL
+			  AND m.stated
 			  AND u.amount IS NOT NULL
+			  AND (m.amount IS NULL OR NOT u.stated AND m.amount <> u.amount)
 			ON CONFLICT DO NOTHING`,
-			confirmed.scripts, confirmed.ids, confirmed.ns, confirmed.amounts, c.at, confirmed.directions)
+			confirmed.scripts, confirmed.ids, confirmed.ns, confirmed.amounts, c.at, confirmed.directions, confirmed.stated)
 	}
 	batch.Queue(`
 		INSERT INTO btcwatch.pending (script_id, tx_id, direction, n, amount, stated)
 		SELECT *
-		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])`+unlessKnown(facts),
+		FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::boolean[])`+unlessBetter(facts),
 		pending.scripts, pending.ids, pending.directions, pending.ns, pending.amounts, pending.stated)
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record credits and debits: %w", err)
 	}
 	return nil
+}
+
+// unlessBetter is unlessKnown for pending movements: what is known of a debit
+// takes the place of what was stated of it.
+func unlessBetter(facts []*fact) string {
+	if unlessKnown(facts) == "" {
+		return ""
+	}
+	return `
+		ON CONFLICT (tx_id, script_id, direction, n) DO UPDATE
+		SET amount = excluded.amount, stated = excluded.stated
+		WHERE pending.stated AND NOT excluded.stated OR pending.amount IS NULL AND excluded.amount IS NOT NULL`
 }
 
 // movementRows are the columns of movements.
@@ -248,11 +262,11 @@ func (c *commit) retime(ctx context.Context, facts []*fact) error {
 		UPDATE btcwatch.balance b
 		SET first_at = x.first_at, last_at = x.last_at
 		FROM (
-		    SELECT u.script_id, min(coalesce(n.block_time, n.first_seen_at)) AS first_at, max(coalesce(n.block_time, n.first_seen_at)) AS last_at
-		    FROM btcwatch.touch u
+		    SELECT s.script_id, min(coalesce(n.block_time, n.first_seen_at)) AS first_at, max(coalesce(n.block_time, n.first_seen_at)) AS last_at
+		    FROM unnest($1::bigint[]) AS s (script_id)
+		    LEFT JOIN btcwatch.touch u ON u.script_id = s.script_id AND NOT btcwatch.refuted(u.script_id, u.tx_id)
 		    LEFT JOIN btcwatch.tx_now n ON n.tx_id = u.tx_id AND n.state IN ('unconfirmed', 'confirmed')
-		    WHERE u.script_id = ANY($1)
-		    GROUP BY u.script_id
+		    GROUP BY s.script_id
 		) x
 		WHERE b.script_id = x.script_id`, scripts)
 	if err != nil {

@@ -69,6 +69,8 @@ type commit struct {
 	digest   hash.Hash
 	wrote    bool
 	told     bool
+
+	misstated []string // explorers that stated an output otherwise than its transaction shows
 }
 
 // note adds a fact to the digest that the journal keeps of this commit.

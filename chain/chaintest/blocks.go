@@ -149,3 +149,19 @@ func (e *Esplora) blockTxids(r *http.Request) ([]byte, error) {
 	}
 	return append(body, ']'), nil
 }
+
+// blockTxid gives the id of one transaction of a block.
+func (e *Esplora) blockTxid(r *http.Request) ([]byte, error) {
+	b, err := e.block(r, true)
+	if err != nil {
+		return nil, err
+	}
+	index, err := strconv.ParseUint(r.PathValue("index"), 10, 32)
+	if err != nil {
+		return nil, errInvalidNumber
+	}
+	if index >= uint64(len(b.entries)) {
+		return nil, errTxNotFound
+	}
+	return []byte(b.entries[index].id.String()), nil
+}

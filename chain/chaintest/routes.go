@@ -63,6 +63,7 @@ func (e *Esplora) handler() http.Handler {
 		{"/block/{hash}/header", typeText, e.blockHeader},
 		{"/block/{hash}/raw", typeBytes, e.blockRaw},
 		{"/block/{hash}/txids", typeJSON, e.blockTxids},
+		{"/block/{hash}/txid/{index}", typeText, e.blockTxid},
 		{"/tx/{id}", typeJSON, e.tx},
 		{"/tx/{id}/status", typeJSON, e.txStatus},
 		{"/tx/{id}/hex", typeText, e.txHex},

@@ -26,7 +26,7 @@ type esplora struct {
 
 func openEsplora(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := esplora{c, params}
-	e.Chain, e.Headers, e.Addresses, e.Transactions = asked, asked, asked, asked
+	e.Chain, e.Headers, e.Addresses, e.Transactions, e.Proofs = asked, asked, asked, asked, asked
 }
 
 // Tip asks for the height of the best block.

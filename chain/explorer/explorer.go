@@ -25,6 +25,7 @@ type Explorer struct {
 	Headers      Headers
 	Addresses    Addresses
 	Transactions Transactions
+	Proofs       Proofs
 
 	Pace *Pace
 
@@ -75,6 +76,25 @@ type Transactions interface {
 	// Spends says for each output who spends it; nil for one that is unspent,
 	// as far as this explorer knows.
 	Spends(ctx context.Context, id chainhash.Hash) ([]*Spend, error)
+}
+
+// Proofs answers with what shows that a transaction stands in a block to
+// whoever has the block's header.
+type Proofs interface {
+	// Branch gives where a confirmed transaction stands and what leads from
+	// there to the Merkle root of its block; ErrNotFound where the explorer does
+	// not know it as confirmed.
+	Branch(ctx context.Context, id chainhash.Hash) (*Placed, error)
+	// FirstID is the id of a block's first transaction, the coinbase; ErrNotFound
+	// where the explorer does not have the block.
+	FirstID(ctx context.Context, block chainhash.Hash) (chainhash.Hash, error)
+}
+
+// Placed is where an explorer says a transaction stands. Nothing of it is
+// verified.
+type Placed struct {
+	Height int32
+	Branch chain.Branch
 }
 
 // Counters are an explorer's totals for an address. They are known to drift

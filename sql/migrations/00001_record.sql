@@ -263,14 +263,25 @@ CREATE TABLE btcwatch.movement (
 );
 CREATE INDEX movement_tx ON btcwatch.movement (tx_id);
 
--- The amount of a debit that was recorded without one, when it is learnt later:
--- what a spend reveals of its key or script points to an address and tells no
--- amount.
+-- The amount of a debit that was recorded without one, or with a false one,
+-- when it is learnt later: what a spend reveals of its key or script points to
+-- an address and tells no amount, and what an explorer states need not be true.
 CREATE TABLE btcwatch.debit_amount (
     script_id bigint NOT NULL,
     tx_id     bigint NOT NULL,
     n         integer NOT NULL,
     amount    bigint NOT NULL CHECK (amount BETWEEN 0 AND 2100000000000000),
+    proven    boolean NOT NULL, -- by the transaction that made the output; else an explorer's word
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (script_id, tx_id, n, proven)
+);
+
+-- A debit that was recorded by a hint or an explorer's word, and is none: the
+-- output that it spends belongs to another script.
+CREATE TABLE btcwatch.debit_refuted (
+    script_id bigint NOT NULL,
+    tx_id     bigint NOT NULL,
+    n         integer NOT NULL,
     at        timestamptz NOT NULL,
     PRIMARY KEY (script_id, tx_id, n)
 );
@@ -438,6 +449,7 @@ DROP TABLE
     btcwatch.asked,
     btcwatch.balance,
     btcwatch.pending,
+    btcwatch.debit_refuted,
     btcwatch.debit_amount,
     btcwatch.movement,
     btcwatch.touch,

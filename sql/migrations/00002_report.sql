@@ -35,12 +35,31 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 -- +goose StatementEnd
 
--- Movements with the amounts that were learnt later.
+-- Movements with the amounts that were learnt later, without those that turned
+-- out to be none.
 CREATE VIEW btcwatch.moved AS
-SELECT m.script_id, m.height, m.tx_id, m.direction, m.n, coalesce(m.amount, d.amount) AS amount, m.stated
+SELECT m.script_id, m.height, m.tx_id, m.direction, m.n, coalesce(d.amount, m.amount, w.amount) AS amount, m.stated
 FROM btcwatch.movement m
 LEFT JOIN btcwatch.debit_amount d
-    ON m.amount IS NULL AND m.direction = 1 AND d.script_id = m.script_id AND d.tx_id = m.tx_id AND d.n = m.n;
+    ON m.stated AND m.direction = 1 AND d.script_id = m.script_id AND d.tx_id = m.tx_id AND d.n = m.n AND d.proven
+LEFT JOIN btcwatch.debit_amount w
+    ON m.stated AND m.amount IS NULL AND m.direction = 1
+   AND w.script_id = m.script_id AND w.tx_id = m.tx_id AND w.n = m.n AND NOT w.proven
+WHERE NOT m.stated
+   OR NOT EXISTS (
+       SELECT FROM btcwatch.debit_refuted r
+       WHERE r.script_id = m.script_id AND r.tx_id = m.tx_id AND r.n = m.n AND m.direction = 1);
+
+-- Whether all that a transaction was thought to do to a script turned out to be
+-- nothing.
+-- +goose StatementBegin
+CREATE FUNCTION btcwatch.refuted(script bigint, tx bigint) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT EXISTS (SELECT FROM btcwatch.debit_refuted r WHERE r.script_id = script AND r.tx_id = tx)
+       AND NOT EXISTS (SELECT FROM btcwatch.moved m WHERE m.script_id = script AND m.tx_id = tx)
+       AND NOT EXISTS (SELECT FROM btcwatch.pending q WHERE q.script_id = script AND q.tx_id = tx)
+$$;
+-- +goose StatementEnd
 
 -- What a transaction does to the scripts of its outputs (0) and of the outputs
 -- that it spends (1), as far as they are known, wherever it stands.
@@ -170,11 +189,12 @@ JOIN LATERAL (
           AND n.state IN ('replaced', 'dropped')
           AND NOT EXISTS (SELECT FROM btcwatch.movement l WHERE l.script_id = u.script_id AND l.tx_id = u.tx_id)
     ) x
-) a ON true;
+) a ON true
+WHERE NOT btcwatch.refuted(u.script_id, u.tx_id);
 COMMENT ON VIEW report.transactions IS 'One row an address and transaction. Summing it is not the balance: take report.balances.';
 COMMENT ON COLUMN report.transactions.amount_sat IS 'Absolute net effect on the address in satoshis, change not counted; null when a debit''s amount is not known.';
 COMMENT ON COLUMN report.transactions.fee_sat IS 'Fee of the whole transaction in satoshis; null while an output it spends is not known.';
-COMMENT ON COLUMN report.transactions.proof IS 'reported: an explorer says so; proven: in a block verified here, on a chain that rests on what btcwatch.start says.';
+COMMENT ON COLUMN report.transactions.proof IS 'reported: an explorer says so; proven: in a block verified here, or by a Merkle branch to a header of the chain followed, which rests on what btcwatch.start says.';
 COMMENT ON COLUMN report.transactions.first_seen_at IS 'First sight, live; null when only found in history.';
 
 CREATE VIEW report.movements AS
@@ -245,6 +265,7 @@ WITH net AS (
             WHERE q.script_id = u.script_id AND q.tx_id = u.tx_id
         ) x
     ) a ON true
+    WHERE NOT btcwatch.refuted(u.script_id, u.tx_id)
 ), side AS (
     SELECT n.script_id, n.tx_id, 'in'::text AS direction, o.script_id AS other, n.received - n.sent AS amount,
            coalesce(n.block_time, n.first_seen_at) AS at
@@ -338,7 +359,7 @@ SELECT s.address,
 FROM btcwatch.joined j
 JOIN btcwatch.script s ON s.id = j.script_id
 JOIN btcwatch.followed f ON f.to_height > j.height AND f.to_height >= f.from_height;
-COMMENT ON VIEW report.coverage IS 'An address and a range of heights, and how it was covered. A debit of an output from before the watch counts once the history is read.';
+COMMENT ON VIEW report.coverage IS 'An address and a range of heights, and how it was covered. A debit of an output from before the watch counts once the history is read. A history that was read is never graded proven: each payment in it may be, that there are no others is not.';
 COMMENT ON COLUMN report.coverage.rests_on IS 'Of blocks followed: what the chain that they are on rests on.';
 
 -- Blocks that a start left out stay left out up to where a later one forks off:
@@ -370,6 +391,7 @@ DROP VIEW btcwatch.followed;
 DROP VIEW btcwatch.start_begun;
 DROP VIEW btcwatch.listing_now;
 DROP VIEW btcwatch.vanished;
+DROP FUNCTION btcwatch.refuted(bigint, bigint);
 DROP VIEW btcwatch.moved;
 DROP FUNCTION btcwatch.held(bigint, integer, bigint, bigint);
 DROP FUNCTION btcwatch.display(bytea);
