@@ -169,13 +169,13 @@ func (l *lines) open(limited, ctx context.Context, c *client) error {
 // ask writes a call and reads lines until its reply. What the server says
 // without being asked is passed over: it is a hint, and we ask anyway.
 func (l *lines) ask(ctx context.Context, one call, limit int64) (reply []byte, err error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := l.conn.SetDeadline(deadline); err != nil {
-			return nil, err
+	conn := l.conn
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // what waits returns
+	defer func() {
+		if !stop() {
+			l.close() // it may be cut short at any moment
 		}
-	}
-	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) }) // what waits returns
-	defer stop()
+	}()
 	id := l.nextID
 	l.nextID++
 	if _, err := l.conn.Write(append(encode([]call{one}, id), '\n')); err != nil {
