@@ -574,3 +574,35 @@ func TestElectrumHistoryThatMoves(t *testing.T) {
 		t.Errorf("%d told, want %d", len(all), len(want))
 	}
 }
+
+// At a slow pace a page comes when a minute has passed, however few are on it;
+// and a list of unconfirmed transactions that would take for ever is cut off,
+// and says so.
+func TestElectrumAtASlowPace(t *testing.T) {
+	s := newScene(t)
+	for range 40 {
+		s.chain.AddMempool(paymentTo(s.empty.Script, int64(10_000+len(must(s.chain.Mempool(t.Context()))))))
+	}
+	url, stop := chaintest.NewElectrum(s.chain, s.chain.Params()).Serve()
+	t.Cleanup(stop)
+	e := openedElectrum(t, url, func(s *Settings) { s.RequestsPerSecond = 0.1 })
+	clock := newFakeClock(e.Pace)
+	last, pages, all := clock.now(), 0, 0
+	for page, err := range e.Addresses.History(t.Context(), s.long) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := clock.now().Sub(last); took > 3*shortPart {
+			t.Errorf("page %d took %s", pages, took)
+		}
+		last, pages, all = clock.now(), pages+1, all+len(page)
+	}
+	if all != historyCount || pages <= historyCount/electrumPage {
+		t.Errorf("%d transactions in %d pages", all, pages)
+	}
+	began := clock.now()
+	txs, complete, err := e.Addresses.Mempool(t.Context(), s.empty)
+	if err != nil || complete || len(txs) == 0 || len(txs) >= 40 || clock.now().Sub(began) > longestPart+time.Minute {
+		t.Errorf("%d of 40, complete %v, %v, after %s", len(txs), complete, err, clock.now().Sub(began))
+	}
+}
