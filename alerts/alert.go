@@ -20,6 +20,7 @@ const (
 	TransactionReplaced  Type = "transaction.replaced"
 	TransactionDropped   Type = "transaction.dropped"
 	ChainReorged         Type = "chain.reorged" // deep; whether or not it touches a watched address
+	ChainStuck           Type = "chain.stuck"   // following waits for a person's word
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	WatchBlind           Type = "watch.blind"
@@ -109,7 +110,7 @@ type Data struct {
 
 	Explorer string     `json:"explorer,omitempty"` // explorer.*: its name in the configuration
 	Channel  string     `json:"channel,omitempty"`  // channel.failing: its name in the configuration
-	Kind     string     `json:"kind,omitempty"`     // watch.*: what cannot be seen: "blocks" or "mempool"
+	Kind     string     `json:"kind,omitempty"`     // watch.*: what could not be seen: "blocks" or "mempool"; "chain" after a stop
 	Since    *time.Time `json:"since,omitempty"`    // when the outage began
 	Until    *time.Time `json:"until,omitempty"`    // when it ended; absent while it lasts
 	Reason   string     `json:"reason,omitempty"`

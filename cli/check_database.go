@@ -147,6 +147,14 @@ func (c *checkup) outages(ctx context.Context, store *sql.Store, leads bool) {
 			continue
 		}
 		since := o.Since
+		if o.Kind == "chain" {
+			c.add(finding{
+				Check: "daemon", State: isWrong,
+				Finding: fmt.Sprintf("stopped since %s UTC: %s", minute(&since), o.Reason),
+				Do:      "a person has to say with which chain it goes on: the alert chain.stuck (btcwatch alerts list) says what to compare and the btcwatch follow to type",
+			})
+			continue
+		}
 		c.add(finding{
 			Check: "daemon", State: isWrong,
 			Finding: fmt.Sprintf("blind for %s since %s UTC: %s", o.Kind, minute(&since), o.Reason),
@@ -187,6 +195,22 @@ func (c *checkup) position(ctx context.Context, store *sql.Store, leads bool) {
 		f.Do = "if a second check shows the same block, it is stuck: see the log (journalctl -u btcwatch); otherwise it is catching up"
 	}
 	c.add(f)
+	c.leftOut(ctx, store)
+}
+
+// leftOut tells of the blocks that a start left out.
+func (c *checkup) leftOut(ctx context.Context, store *sql.Store) {
+	gaps, err := store.BlockGaps(ctx)
+	if c.unread("left out", err) {
+		return
+	}
+	for _, g := range gaps {
+		heights := "before block " + grouped(int64(g.To)+1)
+		if g.From != nil {
+			heights = fmt.Sprintf("%s to %s", grouped(int64(*g.From)), grouped(int64(g.To)))
+		}
+		c.add(finding{Check: "left out", State: isNote, Finding: fmt.Sprintf("blocks %s are not covered: %s", heights, g.Reason)})
+	}
 }
 
 func (c *checkup) behind(height int32) string {
