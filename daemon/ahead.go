@@ -8,14 +8,15 @@ import (
 	"btcwatch/sql"
 )
 
-// ahead gives the explorers that show a block after the position. Who shows one
+// ahead gives the explorers that show a block after the position, of those that
+// give any. Who shows one
 // that left the chain comes last, and who shows the one that left last of all: a
 // daemon that ended amid a branch that outweighs, or lost sight of it, is not to
 // be led back to the branch that it left by who still shows that.
 func (f *follower) ahead(ctx context.Context, seen []shown, position sql.Position) ([]shown, error) {
 	var ahead []shown
 	for _, e := range seen {
-		if e.tip > position.Height {
+		if e.tip > position.Height && e.Blocks != nil {
 			ahead = append(ahead, e)
 		}
 	}

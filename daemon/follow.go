@@ -190,7 +190,25 @@ func (f *follower) next(ctx context.Context, seen []shown, position sql.Position
 		f.turns.failed(e.Name, f.now(), f.now().Sub(began))
 		failures, failed = append(failures, err), e.Name
 	}
+	failures = append(failures, f.headersAhead(ctx, seen, position)...)
 	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
+}
+
+// headersAhead asks those that give no blocks whether they have the next one:
+// where they do, whoever gives blocks is behind.
+func (f *follower) headersAhead(ctx context.Context, seen []shown, position sql.Position) (failures []error) {
+	for _, e := range seen {
+		if e.tip <= position.Height || e.Blocks != nil {
+			continue
+		}
+		hash, err := e.Chain.BlockHash(ctx, position.Height+1)
+		f.note(e.Explorer, err)
+		if err == nil {
+			err = fmt.Errorf("%w: %s has the header %s, and nobody who gives blocks has that one", errWithheld, e.Name, hash)
+		}
+		failures = append(failures, err)
+	}
+	return failures
 }
 
 // attempt is take, where a panic is the fault of the explorer whose answer
@@ -267,7 +285,7 @@ func (f *follower) verified(ctx context.Context, e *explorer.Explorer, tip chain
 	if tip.Pinned, err = f.vouched(e, tip.Height+1, hash); err != nil {
 		return nil, err
 	}
-	raw, err := e.Chain.Block(ctx, hash)
+	raw, err := e.Blocks.Block(ctx, hash)
 	f.beat()
 	if errors.Is(err, explorer.ErrNotFound) {
 		err = fmt.Errorf("%w: %s shows block %d and does not have it: %v", explorer.ErrUnavailable, e.Name, tip.Height+1, err)

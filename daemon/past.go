@@ -237,7 +237,7 @@ func (p *past) falseProof(ctx context.Context, e *explorer.Explorer, u *sql.Unpr
 // undecided where nobody gives it.
 func (p *past) proveByBlock(ctx context.Context, u *sql.Unproven) (decided bool, err error) {
 	for _, e := range p.explorers {
-		if e.Chain == nil {
+		if e.Blocks == nil {
 			continue
 		}
 		block, err := p.block(ctx, e, u.Block())
@@ -259,7 +259,7 @@ func (p *past) proveByBlock(ctx context.Context, u *sql.Unproven) (decided bool,
 }
 
 func (p *past) block(ctx context.Context, e *explorer.Explorer, hash chainhash.Hash) (*chain.Block, error) {
-	raw, err := e.Chain.Block(ctx, hash)
+	raw, err := e.Blocks.Block(ctx, hash)
 	if err != nil {
 		return nil, err
 	}

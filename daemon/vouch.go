@@ -62,7 +62,7 @@ type tracer struct {
 func (t *tracer) block(ctx context.Context, height int32, hash chainhash.Hash) (header wire.BlockHeader, err error) {
 	var said []string
 	for _, e := range t.explorers {
-		if e.Chain == nil {
+		if e.Chain == nil || e.Blocks == nil {
 			continue
 		}
 		shown, err := e.Chain.BlockHash(ctx, height)
@@ -77,7 +77,7 @@ func (t *tracer) block(ctx context.Context, height int32, hash chainhash.Hash) (
 			said = append(said, fmt.Sprintf("%s shows %s there", e.Name, shown))
 			continue
 		}
-		raw, err := e.Chain.Block(ctx, hash)
+		raw, err := e.Blocks.Block(ctx, hash)
 		if err == nil {
 			header, err = t.sound(raw, height, hash)
 		}
@@ -151,10 +151,10 @@ func (t *tracer) trace(ctx context.Context, v sql.Vouched) (sql.Vouched, error) 
 func (t *tracer) headerOf(ctx context.Context, height int32, hash chainhash.Hash) ([]wire.BlockHeader, error) {
 	var failures []error
 	for _, e := range t.explorers {
-		if e.Chain == nil {
+		if e.Blocks == nil {
 			continue
 		}
-		raw, err := e.Chain.Block(ctx, hash)
+		raw, err := e.Blocks.Block(ctx, hash)
 		var header wire.BlockHeader
 		if err == nil && header.Deserialize(bytes.NewReader(raw)) == nil && header.BlockHash() == hash {
 			return []wire.BlockHeader{header}, nil
