@@ -266,3 +266,27 @@ func unhex(text string) []byte {
 	}
 	return data
 }
+
+// openedOn is an explorer of a kind at the address of a handler.
+func openedOn(t testing.TB, handler http.Handler, kind string, params *chaincfg.Params) *Explorer {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	url := server.URL
+	if kind == "blockbook" {
+		url += "/api/v2"
+	}
+	e, err := Open(Settings{Name: "witness", Kind: kind, URL: url}, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}

@@ -22,6 +22,7 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{"esplora", openEsplora},
+		{"blockbook", openBlockbook},
 	}
 }
 
