@@ -291,7 +291,7 @@ func (h *bookHistory) checkEnd(ctx context.Context, top blockbookState, pages in
 		}
 	}
 	missing := counted - int64(len(h.told))
-	if missing <= 0 || missing == h.short {
+	if missing <= 0 || missing == h.short && len(h.told) > 0 {
 		return nil
 	}
 	h.short = missing

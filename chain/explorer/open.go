@@ -23,6 +23,7 @@ func kinds() []kind {
 	return []kind{
 		{"esplora", openEsplora},
 		{"blockbook", openBlockbook},
+		{"blockchaininfo", openBlockchainInfo},
 	}
 }
 
