@@ -156,7 +156,7 @@ func (f *follower) next(ctx context.Context, seen []shown, position sql.Position
 	var failures []error
 	failed := ""
 	for _, e := range seen {
-		if e.tip <= position.Height {
+		if e.tip <= position.Height || e.Blocks == nil {
 			continue
 		}
 		if failed != "" {
@@ -167,6 +167,9 @@ func (f *follower) next(ctx context.Context, seen []shown, position sql.Position
 			return err
 		}
 		failures, failed = append(failures, err), e.Name
+	}
+	if len(failures) == 0 {
+		return fmt.Errorf("cover block %d: no explorer that gives blocks shows it", position.Height+1)
 	}
 	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
 }
@@ -237,7 +240,7 @@ func (f *follower) verified(ctx context.Context, e *explorer.Explorer, tip chain
 	if tip.Pinned, err = f.vouched(e, tip.Height+1, hash); err != nil {
 		return nil, err
 	}
-	raw, err := e.Chain.Block(ctx, hash)
+	raw, err := e.Blocks.Block(ctx, hash)
 	f.beat()
 	if errors.Is(err, explorer.ErrNotFound) {
 		err = fmt.Errorf("%w: %s shows block %d and does not have it: %v", explorer.ErrUnavailable, e.Name, tip.Height+1, err)

@@ -131,7 +131,7 @@ func (f *follower) heavier(ctx context.Context, seen []shown) error {
 	for _, e := range seen {
 		h := ours.Ancestor(e.tip)
 		asked := fmt.Sprint(e.tip, position.Hash)
-		if h == nil || f.compared[e.Name] == asked {
+		if h == nil || e.Blocks == nil || f.compared[e.Name] == asked {
 			continue
 		}
 		hash, err := e.Chain.BlockHash(ctx, e.tip)

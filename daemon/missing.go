@@ -189,10 +189,13 @@ func parentsOf(u sql.Unconfirmed) []chainhash.Hash {
 // That transaction is fetched whole, so that its bytes bear it out.
 func (m *missing) spenderOf(ctx context.Context, u sql.Unconfirmed, parent chainhash.Hash) (by *chain.Transaction, who *explorer.Explorer, err error) {
 	for _, e := range m.inTurn() {
+		if e.Spends == nil {
+			continue
+		}
 		if err := m.spend(ctx); err != nil {
 			return nil, nil, err
 		}
-		spends, err := e.Transactions.Spends(ctx, parent)
+		spends, err := e.Spends.Spends(ctx, parent)
 		m.beat()
 		if err != nil {
 			continue

@@ -139,11 +139,11 @@ func contains(all []string, one string) bool {
 func (f *follower) header(ctx context.Context, seen []shown, height int32, hash chainhash.Hash) (header wire.BlockHeader, err error) {
 	err = fmt.Errorf("no explorer shows block %d", height)
 	for _, e := range seen {
-		if e.tip < height {
+		if e.tip < height || e.Blocks == nil {
 			continue
 		}
 		var raw []byte
-		raw, err = e.Chain.Block(ctx, hash)
+		raw, err = e.Blocks.Block(ctx, hash)
 		f.note(e.Explorer, err)
 		if err != nil {
 			continue

@@ -26,7 +26,8 @@ type esplora struct {
 
 func openEsplora(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := esplora{c, params}
-	e.Chain, e.Headers, e.Addresses, e.Transactions = asked, asked, asked, asked
+	e.Chain, e.Blocks, e.Headers = asked, asked, asked
+	e.Addresses, e.Transactions, e.Spends = asked, asked, asked
 }
 
 // Tip asks for the height of the best block.

@@ -189,7 +189,7 @@ func TestSpends(t *testing.T) {
 		`[{"spent":true,"txid":"` + strings.Repeat("ab", 32) + `","vin":-1,"status":{"confirmed":false}}]`: ErrMalformed,
 		`[{"spent":1}]`: ErrMalformed,
 	} {
-		spends, err := opened(t, text("%s", body)).Transactions.Spends(t.Context(), payment(1).ID)
+		spends, err := opened(t, text("%s", body)).Spends.Spends(t.Context(), payment(1).ID)
 		if !errors.Is(err, kind) || (kind == nil) != (err == nil) || (kind == nil) != (len(spends) == 1) {
 			t.Errorf("%s: %v, %v", body, spends, err)
 		}

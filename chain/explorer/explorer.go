@@ -22,9 +22,11 @@ type Explorer struct {
 	URL      string // without credentials, for messages
 
 	Chain        Chain
+	Blocks       Blocks
 	Headers      Headers
 	Addresses    Addresses
 	Transactions Transactions
+	Spends       Spends
 
 	Pace *Pace
 
@@ -40,7 +42,12 @@ type Chain interface {
 	Tip(ctx context.Context) (int32, error)
 	// BlockHash is the hash of the block at a height; ErrNotFound beyond the tip.
 	BlockHash(ctx context.Context, height int32) (chainhash.Hash, error)
-	// Block is the raw block with that hash, header first.
+}
+
+// Blocks gives whole blocks. Nothing of them is verified but that they are whole.
+type Blocks interface {
+	// Block is the raw block with that hash, header first; ErrNotFound where the
+	// explorer does not have it.
 	Block(ctx context.Context, hash chainhash.Hash) ([]byte, error)
 }
 
@@ -72,6 +79,10 @@ type Transactions interface {
 	// Transaction gives a transaction with the outputs it spends; ErrNotFound
 	// where the explorer does not know it.
 	Transaction(ctx context.Context, id chainhash.Hash) (*chain.Transaction, error)
+}
+
+// Spends answers what became of a transaction's outputs.
+type Spends interface {
 	// Spends says for each output who spends it; nil for one that is unspent,
 	// as far as this explorer knows.
 	Spends(ctx context.Context, id chainhash.Hash) ([]*Spend, error)

@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,11 +34,16 @@ import (
 // endpoint is one question of the API, with an answer that is right.
 type endpoint struct {
 	name   string
+	before []string // right answers to what is asked on the way there
 	good   string
+	after  []string // and to what is asked from there
 	json   bool
-	absent bool // a proper 404 means that the thing does not exist
-	list   bool // "[]" is a proper answer: none
+	absent bool               // there is a proper answer that the thing does not exist
+	none   string             // a proper answer that there is none; empty: there is not
+	gone   []http.HandlerFunc // proper answers that it does not exist; nil: those of its kind
 	ask    func(ctx context.Context, e *Explorer) (got any, err error)
+
+	subject subject
 }
 
 func endpoints() []endpoint {
@@ -53,10 +59,10 @@ func endpoints() []endpoint {
 	return []endpoint{
 		{name: "Tip", good: "812345", ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Chain.Tip(ctx) }},
 		{name: "BlockHash", good: genesis.BlockHash().String(), absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Chain.BlockHash(ctx, 0) }},
-		{name: "Block", good: block.String(), absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Chain.Block(ctx, genesis.BlockHash()) }},
+		{name: "Block", good: block.String(), absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Blocks.Block(ctx, genesis.BlockHash()) }},
 		{name: "Counters", good: address, json: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Addresses.Counters(ctx, watched()) }},
-		{name: "History", good: string(listed([]*chain.Transaction{tx})), json: true, list: true, ask: firstPage},
-		{name: "Mempool", good: string(listed([]*chain.Transaction{payment(5000)})), json: true, list: true, ask: func(ctx context.Context, e *Explorer) (any, error) {
+		{name: "History", good: string(listed([]*chain.Transaction{tx})), json: true, none: "[]", ask: firstPage},
+		{name: "Mempool", good: string(listed([]*chain.Transaction{payment(5000)})), json: true, none: "[]", ask: func(ctx context.Context, e *Explorer) (any, error) {
 			txs, complete, err := e.Addresses.Mempool(ctx, watched())
 			if err != nil && complete {
 				return "complete", err
@@ -64,7 +70,7 @@ func endpoints() []endpoint {
 			return txs, err
 		}},
 		{name: "Transaction", good: string(asJSON(stated(tx))), json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Transactions.Transaction(ctx, tx.ID) }},
-		{name: "Spends", good: spends, json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Transactions.Spends(ctx, tx.ID) }},
+		{name: "Spends", good: spends, json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Spends.Spends(ctx, tx.ID) }},
 	}
 }
 
@@ -76,8 +82,8 @@ func firstPage(ctx context.Context, e *Explorer) (any, error) {
 }
 
 func TestEveryEndpointTakesItsGoodAnswer(t *testing.T) {
-	for _, p := range endpoints() {
-		e := opened(t, text("%s", p.good))
+	for _, p := range everyEndpoint() {
+		e := p.opened(t, text("%s", p.good))
 		got, err := p.ask(t.Context(), e)
 		if err != nil || reflect.ValueOf(got).IsZero() {
 			t.Errorf("%s: %v, %v", p.name, got, err)
@@ -173,8 +179,8 @@ func TestNoAnswerReadsAsNone(t *testing.T) {
 		{"float", status(200, "1.5"), ErrMalformed},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			for _, p := range endpoints() {
-				e := opened(t, f.handler)
+			for _, p := range everyEndpoint() {
+				e := p.opened(t, f.handler)
 				err := wantFailure(t, p, e, f.kind)
 				if err != nil && (strings.Contains(err.Error(), "evil") || strings.Contains(err.Error(), "\x1b")) {
 					t.Errorf("%s: the explorer's text is passed on: %v", p.name, err)
@@ -182,7 +188,7 @@ func TestNoAnswerReadsAsNone(t *testing.T) {
 				if n := e.Pace.Failures()[f.kind.Error()]; n != 1 {
 					t.Errorf("%s: failures %v", p.name, e.Pace.Failures())
 				}
-				if !e.Pace.LastSuccess().IsZero() {
+				if len(p.before) == 0 && !e.Pace.LastSuccess().IsZero() {
 					t.Errorf("%s: counted as a success", p.name)
 				}
 			}
@@ -190,30 +196,39 @@ func TestNoAnswerReadsAsNone(t *testing.T) {
 	}
 }
 
-// "[]" is an answer only where a list is asked for, and there it means none.
+// An empty list is an answer only where a list is asked for, and there it means
+// none.
 func TestEmptyListIsNoneOnlyWhereAListIsAskedFor(t *testing.T) {
-	for _, p := range endpoints() {
-		e := opened(t, text("[]"))
-		if !p.list {
-			wantFailure(t, p, e, ErrMalformed)
+	for _, p := range everyEndpoint() {
+		if p.none != "[]" {
+			wantFailure(t, p, p.opened(t, text("[]")), ErrMalformed)
+		}
+		if p.none == "" {
 			continue
 		}
+		e := p.opened(t, text("%s", p.none))
 		if got, err := p.ask(t.Context(), e); err != nil || !reflect.ValueOf(got).IsZero() {
 			t.Errorf("%s: %v, %v", p.name, got, err)
 		}
 	}
 }
 
-// A proper 404 says that a transaction or block does not exist; of an address
-// or the tip it says nothing.
+// A proper answer may say that a transaction or block does not exist; of an
+// address or the tip it says nothing.
 func TestProperNotFound(t *testing.T) {
-	for _, body := range []string{"Transaction not found", "Block not found", `{"error":"No such mempool or blockchain transaction"}`} {
-		for _, p := range endpoints() {
-			e := opened(t, status(404, body, "Content-Type", "text/plain"))
-			if !p.absent {
-				wantFailure(t, p, e, ErrRefused)
-				continue
+	for _, p := range everyEndpoint() {
+		if !p.absent {
+			for _, handler := range p.subject.notFound {
+				wantFailure(t, p, p.opened(t, handler), ErrRefused)
 			}
+			continue
+		}
+		proper := p.gone
+		if proper == nil {
+			proper = p.subject.notFound
+		}
+		for _, handler := range proper {
+			e := p.opened(t, handler)
 			wantFailure(t, p, e, ErrNotFound)
 			if len(e.Pace.Failures()) != 0 || e.Pace.LastSuccess().IsZero() {
 				t.Errorf("%s: a proper answer counts as failure: %v", p.name, e.Pace.Failures())
@@ -294,8 +309,8 @@ func TestBrokenConnections(t *testing.T) {
 		}, ErrMalformed},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			for _, p := range endpoints() {
-				wantFailure(t, p, opened(t, f.handler(p)), f.kind)
+			for _, p := range everyEndpoint() {
+				wantFailure(t, p, p.opened(t, f.handler(p)), f.kind)
 			}
 		})
 	}
@@ -304,9 +319,9 @@ func TestBrokenConnections(t *testing.T) {
 // A length announced as too short cuts the answer. Of the tip's height nobody
 // can see it, and a height too low only looks like lagging.
 func TestLengthTooShort(t *testing.T) {
-	for _, p := range endpoints() {
-		if p.name != "Tip" {
-			wantFailure(t, p, opened(t, hijack(func(c net.Conn) {
+	for _, p := range everyEndpoint() {
+		if len(p.good) > 20 { // a height cut off is a height
+			wantFailure(t, p, p.opened(t, hijack(func(c net.Conn) {
 				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(p.good)-1, p.good)
 			})), ErrMalformed)
 		}
@@ -322,8 +337,8 @@ func gzipped(data []byte) []byte {
 }
 
 func TestGzipIsTaken(t *testing.T) {
-	for _, p := range endpoints() {
-		e := opened(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for _, p := range everyEndpoint() {
+		e := p.opened(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 				t.Error("gzip was not asked for")
 			}
@@ -343,12 +358,12 @@ func TestNobodyThere(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	for _, p := range endpoints() {
-		err := wantFailure(t, p, openedAt(t, "http://"+address), ErrUnavailable)
+	for _, p := range everyEndpoint() {
+		err := wantFailure(t, p, p.openedAt(t, "http://"+address), ErrUnavailable)
 		if !strings.Contains(err.Error(), "connection refused") {
 			t.Errorf("%s: %v", p.name, err)
 		}
-		e := openedAt(t, "http://explorer.invalid")
+		e := p.openedAt(t, "http://explorer.invalid")
 		e.client.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.DNSError{Err: "no such host", Name: "explorer.invalid", IsNotFound: true}
 		}
@@ -361,13 +376,13 @@ func TestNobodyThere(t *testing.T) {
 
 func TestBadTLS(t *testing.T) {
 	for name, config := range map[string]*tls.Config{"unknown authority": {}, "TLS 1.1": {MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}} {
-		for _, p := range endpoints() {
+		for _, p := range everyEndpoint() {
 			server := httptest.NewUnstartedServer(text("%s", p.good))
 			server.TLS = config.Clone()
 			server.Config.ErrorLog = log.New(io.Discard, "", 0)
 			server.StartTLS()
 			t.Cleanup(server.Close)
-			err := wantFailure(t, p, openedAt(t, server.URL), ErrUnavailable)
+			err := wantFailure(t, p, p.openedAt(t, server.URL), ErrUnavailable)
 			if !strings.Contains(err.Error(), "TLS") {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -400,13 +415,13 @@ func TestGoodTLS(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
-		for _, p := range endpoints() {
+		for _, p := range everyEndpoint() {
 			var followed atomic.Bool
 			target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				followed.Store(true)
 				io.WriteString(w, p.good)
 			}))
-			e := opened(t, http.RedirectHandler(target.URL+"/x", code))
+			e := p.opened(t, http.RedirectHandler(target.URL+"/x", code))
 			wantFailure(t, p, e, ErrRefused)
 			target.Close()
 			if followed.Load() {
@@ -434,7 +449,7 @@ func TestSlowAnswersEndInTime(t *testing.T) {
 		}
 	}
 	var all sync.WaitGroup
-	for _, p := range endpoints() {
+	for _, p := range everyEndpoint() {
 		for name, handler := range map[string]http.HandlerFunc{
 			"hangs":            func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			"drips":            drip(p, 0),
@@ -446,7 +461,7 @@ func TestSlowAnswersEndInTime(t *testing.T) {
 				<-r.Context().Done()
 			},
 		} {
-			e := opened(t, handler, func(s *Settings) { s.Timeout = 200 * time.Millisecond })
+			e := p.opened(t, handler, func(s *Settings) { s.Timeout = 200 * time.Millisecond })
 			all.Go(func() {
 				if err := wantFailure(t, p, e, ErrUnavailable); err == nil {
 					t.Errorf("%s %s", p.name, name)
@@ -463,10 +478,10 @@ func TestHugeBodiesAreNotRead(t *testing.T) {
 	chunk := bytes.Repeat([]byte(" "), 64<<10)
 	const whole = 200 << 20
 	for _, announced := range []bool{true, false} {
-		for _, p := range endpoints() {
+		for _, p := range everyEndpoint() {
 			var sent atomic.Int64
 			done := make(chan struct{})
-			e := opened(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			e := p.opened(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				defer close(done)
 				if announced {
 					w.Header().Set("Content-Length", strconv.Itoa(whole))
@@ -495,9 +510,9 @@ func TestHugeBodiesAreNotRead(t *testing.T) {
 // "none": the limit holds for what comes out.
 func TestGzipBombIsNotUnpacked(t *testing.T) {
 	bomb := gzipped(append(bytes.Repeat([]byte(" "), 64<<20), "[]"...))
-	for _, p := range endpoints() {
+	for _, p := range everyEndpoint() {
 		before := allocated()
-		wantFailure(t, p, opened(t, status(200, string(bomb), "Content-Encoding", "gzip")), ErrMalformed)
+		wantFailure(t, p, p.opened(t, status(200, string(bomb), "Content-Encoding", "gzip")), ErrMalformed)
 		if used := allocated() - before; used > 100<<20 {
 			t.Errorf("%s: allocated %d MB", p.name, used>>20)
 		}
@@ -567,10 +582,10 @@ func TestSpoiltJSON(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, p := range endpoints() {
+			for _, p := range everyEndpoint() {
 				spoilt := spoil(p.good)
 				if p.json && spoilt != p.good {
-					wantFailure(t, p, opened(t, text("%s", spoilt)), ErrMalformed)
+					wantFailure(t, p, p.opened(t, text("%s", spoilt)), ErrMalformed)
 				}
 			}
 		})
@@ -578,40 +593,37 @@ func TestSpoiltJSON(t *testing.T) {
 }
 
 func TestSpoiltAmountsAndHashes(t *testing.T) {
-	for _, p := range endpoints() {
-		if anAmount.MatchString(p.good) {
+	for _, p := range everyEndpoint() {
+		if p.subject.kind == "esplora" && anAmount.MatchString(p.good) {
 			for amount, kind := range map[string]error{"-1": ErrMalformed, "2100000000000001": ErrLying, "null": ErrMalformed, "5001": ErrLying, `"5000"`: ErrMalformed, "9223372036854775807": ErrLying} {
 				spoilt := strings.Replace(p.good, anAmount.FindAllString(p.good, -1)[1], `"value":`+amount, 1)
-				wantFailure(t, p, opened(t, text("%s", spoilt)), kind)
+				wantFailure(t, p, p.opened(t, text("%s", spoilt)), kind)
 			}
 			// The amount spent is under what is paid.
 			spoilt := strings.Replace(p.good, `"value":6000`, `"value":4999`, 1)
-			wantFailure(t, p, opened(t, text("%s", spoilt)), ErrLying)
+			wantFailure(t, p, p.opened(t, text("%s", spoilt)), ErrLying)
 		}
 		if p.json && aHash.MatchString(p.good) {
 			for _, hash := range []string{`"00"`, `""`, `"` + strings.Repeat("g", 64) + `"`, `"` + strings.Repeat("0", 66) + `"`, "7", "null", "[]"} {
 				spoilt := aHash.ReplaceAllString(p.good, hash)
-				wantFailure(t, p, opened(t, text("%s", spoilt)), ErrMalformed)
+				wantFailure(t, p, p.opened(t, text("%s", spoilt)), ErrMalformed)
 			}
 		}
 	}
 }
 
 // Every field that we need, left out and null in turn, in every answer; the
-// list of what may be missing is by hand.
+// lists of what may be missing are by hand.
 func TestMissingFieldIsMalformed(t *testing.T) {
-	optional := map[string]bool{"prevout": true, "witness": true, "is_coinbase": true, "size": true, "weight": true, "fee": true,
-		"sigops": true, "scriptpubkey_asm": true}
-	mayBeNull := map[string]bool{"prevout": true, "fee": true, "sigops": true, "scriptpubkey_asm": true}
-	for _, p := range endpoints() {
+	for _, p := range everyEndpoint() {
 		if !p.json {
 			continue
 		}
 		for _, path := range fields(t, p.good) {
 			key := path[len(path)-1]
 			for _, null := range []bool{false, true} {
-				e := opened(t, text("%s", without(t, p.good, path, null)))
-				if null && mayBeNull[key] || !null && optional[key] {
+				e := p.opened(t, text("%s", without(t, p.good, path, null)))
+				if null && slices.Contains(p.subject.nullable, key) || !null && slices.Contains(p.subject.optional, key) {
 					if _, err := p.ask(t.Context(), e); err != nil {
 						t.Errorf("%s: without %v (null: %v): %v", p.name, path, null, err)
 					}
@@ -672,12 +684,18 @@ func without(t *testing.T, text string, path []string, null bool) string {
 
 // Cutting a good answer at any place gives no answer.
 func TestTruncatedAnywhere(t *testing.T) {
-	for _, p := range endpoints() {
+	for _, p := range everyEndpoint() {
 		if !p.json {
 			continue
 		}
+		if len(p.before)+len(p.after) > 0 {
+			for n := 0; n < len(p.good); n += 7 {
+				wantFailure(t, p, p.opened(t, text("%s", p.good[:n])), ErrMalformed)
+			}
+			continue
+		}
 		var at atomic.Int64
-		e := opened(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, p.good[:at.Load()]) }))
+		e := p.opened(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, p.good[:at.Load()]) }))
 		for ; at.Load() < int64(len(p.good)); at.Add(7) {
 			wantFailure(t, p, e, ErrMalformed)
 		}

@@ -34,7 +34,7 @@ func TestKinds(t *testing.T) {
 				t.Errorf("%s: %v", k.name, err)
 				continue
 			}
-			if e.Chain == nil && e.Addresses == nil && e.Transactions == nil {
+			if abilities(e) == "" {
 				t.Errorf("%s can do nothing", k.name)
 			}
 			if e.Name != "witness" || e.Kind != k.name || e.Operator != "explorer.example" || e.URL != "https://explorer.example/api" {
@@ -144,8 +144,8 @@ func TestDefaultUserAgent(t *testing.T) {
 
 // No message holds the credentials of the address, whatever goes wrong.
 func TestErrorsHoldNoCredentials(t *testing.T) {
-	for _, p := range endpoints() {
-		e := openedAt(t, "http://analyst:secret@127.0.0.1:1", func(s *Settings) { s.Proxy = "http://analyst:secret@127.0.0.1:1" })
+	for _, p := range everyEndpoint() {
+		e := p.openedAt(t, "http://analyst:secret@127.0.0.1:1", func(s *Settings) { s.Proxy = "http://analyst:secret@127.0.0.1:1" })
 		_, err := p.ask(t.Context(), e)
 		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "analyst") || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: %v", p.name, err)

@@ -213,7 +213,7 @@ func TestRecordedScenarioOfElectrs(t *testing.T) {
 				if tx != nil || !errors.Is(err, ErrNotFound) {
 					t.Errorf("a replaced transaction: %v, %v", tx, err)
 				}
-				spends, err := e.Transactions.Spends(t.Context(), txid(t, c.gone))
+				spends, err := e.Spends.Spends(t.Context(), txid(t, c.gone))
 				if spends != nil || !errors.Is(err, ErrNotFound) {
 					t.Errorf("its spends: %v, %v", spends, err)
 				}
@@ -235,7 +235,7 @@ func checkKnown(t *testing.T, e *Explorer, id string, height int32) {
 	if (tx.Place == nil) != (height == 0) || (tx.Place != nil && (tx.Place.Height != height || tx.Place.Index != -1)) {
 		t.Errorf("transaction stands at %v, want height %d", tx.Place, height)
 	}
-	spends, err := e.Transactions.Spends(t.Context(), txid(t, id))
+	spends, err := e.Spends.Spends(t.Context(), txid(t, id))
 	if err != nil || len(spends) != len(tx.Msg.TxOut) || spends[0] != nil {
 		t.Errorf("spends: %v, %v", spends, err)
 	}
@@ -337,7 +337,7 @@ func TestRecordedPagesOfElectrs(t *testing.T) {
 // esplora/outspends_breez_4da22eff.json, both outputs spent and confirmed.
 func TestRecordedSpends(t *testing.T) {
 	e := opened(t, text("%s", recorded.Read(t, "recorded", "esplora", "outspends_breez_4da22eff.json")))
-	spends, err := e.Transactions.Spends(t.Context(), chainhash.Hash{1})
+	spends, err := e.Spends.Spends(t.Context(), chainhash.Hash{1})
 	if err != nil || len(spends) != 2 || spends[0].Input != 1 || spends[1].Input != 0 ||
 		spends[0].Place.Height != 674365 || spends[1].Place.Height != 797168 || spends[1].Place.Time.Unix() != 1688489603 ||
 		spends[0].TxID.String() != "4da22eff957b855c8bde2d8b61bdb9e10add799a04c709dd7142cc796cee0b65" {
@@ -378,7 +378,7 @@ func TestRealBlocks(t *testing.T) {
 			}
 			w.Header().Set("Content-Type", "application/octet-stream")
 			w.Write(c.body)
-		})).Chain.Block(t.Context(), hash)
+		})).Blocks.Block(t.Context(), hash)
 		if !errors.Is(err, c.kind) || (err == nil) != (c.kind == nil) || (c.kind == nil) != (string(got) == string(block)) {
 			t.Errorf("%s: %d bytes, %v; want %v", c.name, len(got), err, c.kind)
 		}
