@@ -24,7 +24,8 @@ type blockbook struct {
 
 func openBlockbook(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := blockbook{c, params}
-	e.Chain, e.Headers, e.Addresses, e.Transactions = asked, asked, asked, asked
+	e.Chain, e.Blocks, e.Headers = asked, asked, asked
+	e.Addresses, e.Transactions, e.Spends = asked, asked, asked
 }
 
 var (
@@ -138,8 +139,8 @@ func (s blockbookState) check(params *chaincfg.Params) error {
 		return &Error{Kind: ErrRefused, Detail: "it follows another network"}
 	case s.building:
 		return &Error{Kind: ErrUnavailable, Detail: "it is still building its index"}
-	case !s.synced && s.blocks > int64(s.height)+1: // one behind is a block being read
-		return &Error{Kind: ErrUnavailable, Detail: "its index is behind its own node"}
+	case !s.synced && (s.blocks < 0 || s.blocks > int64(s.height)+1): // one behind is a block being read
+		return &Error{Kind: ErrUnavailable, Detail: "its index is behind its own node, or without one"}
 	}
 	return nil
 }

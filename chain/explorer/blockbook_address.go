@@ -93,7 +93,11 @@ func (p *bookAddress) read(r *jsonReader, a chain.Address, params *chaincfg.Para
 // askAddress asks for a page of an address.
 func (b blockbook) askAddress(ctx context.Context, a chain.Address, words string, query url.Values) (*bookAddress, error) {
 	return askBlockbook(ctx, b.client, b.addressQuestion(a, words, query), func(r *jsonReader) *bookAddress {
-		return readBookAddress(r, a, b.params)
+		p := readBookAddress(r, a, b.params)
+		if r.err == nil && !query.Has("to") && p.confirmed+p.unconfirmed > 0 && len(p.ids)+len(p.txs) == 0 {
+			r.err = malformed("it counts transactions, and lists none")
+		}
+		return p
 	})
 }
 

@@ -266,6 +266,9 @@ func (b blockbook) Spends(ctx context.Context, id chainhash.Hash) ([]*Spend, err
 	q := question{words: fmt.Sprintf("spends of %s", id), path: fmt.Sprintf("/tx/%s?spending=true", id), limit: jsonLimit, absent: true}
 	return askBlockbook(ctx, b.client, q, func(r *jsonReader) (spends []*Spend) {
 		t := b.readThis(r, id)
+		if r.err == nil && t.tx == nil {
+			r.fail("a transaction without its bytes")
+		}
 		if r.err != nil {
 			return nil
 		}

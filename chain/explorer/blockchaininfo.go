@@ -21,7 +21,8 @@ import (
 // Its transactions name neither the transactions that they spend nor their
 // block, so each is asked for twice, as an object and as bytes, and its block
 // once more by height. A block by height is all that it has for a header, and
-// is as large as the block: it serves no headers.
+// is as large as the block: it serves no headers. Who spends an output it says
+// in numbers of its own only.
 type blockchainInfo struct {
 	client *client
 	params *chaincfg.Params
@@ -29,7 +30,7 @@ type blockchainInfo struct {
 
 func openBlockchainInfo(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := blockchainInfo{c, params}
-	e.Chain, e.Addresses, e.Transactions = asked, asked, asked
+	e.Chain, e.Blocks, e.Addresses, e.Transactions = asked, asked, asked, asked
 }
 
 // A block as an object is larger than its bytes: 1.3 kB for each transaction.

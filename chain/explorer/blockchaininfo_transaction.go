@@ -186,10 +186,3 @@ func (b blockchainInfo) placed(tx *chain.Transaction, at infoBlock) (*chain.Tran
 	placed.Place = place
 	return &placed, nil
 }
-
-// Spends is not asked for: it says that an output is spent, and by whom only in
-// numbers of its own.
-func (b blockchainInfo) Spends(_ context.Context, id chainhash.Hash) ([]*Spend, error) {
-	q := question{words: fmt.Sprintf("spends of %s", id)}
-	return nil, b.client.about(q, &Error{Kind: ErrRefused, Detail: "its kind does not tell who spends an output"})
-}

@@ -1,11 +1,13 @@
 package explorer
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -289,4 +291,13 @@ func must[T any](value T, err error) T {
 		panic(err)
 	}
 	return value
+}
+
+// rawOf gives the bytes of a transaction or block.
+func rawOf(of interface{ Serialize(w io.Writer) error }) []byte {
+	var raw bytes.Buffer
+	if err := of.Serialize(&raw); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return raw.Bytes()
 }

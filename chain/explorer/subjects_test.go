@@ -26,13 +26,20 @@ type subject struct {
 	// bareKeys: what was paid to a bare public key is listed at the address of
 	// that key. Kinds differ in that, and neither is wrong.
 	bareKeys bool
+	// lightSpends: who spends is known in blocks only, by the height and not the
+	// block.
+	lightSpends bool
+	// oneHeader: an answer holds no more.
+	oneHeader bool
 	// endpoints gives each question with the answer that is right, for the faults
 	// of HTTP; nil for a kind that does not speak it, whose own tests have as many.
 	endpoints func() []endpoint
 	// notFound are the answers that properly say: it does not exist.
 	notFound []http.HandlerFunc
-	// optional may be missing in an answer, nullable may be null.
-	optional, nullable []string
+	// optional may be missing in an answer, nullable may be null; zero is left out
+	// where it is zero, which contradicts the rest of the answer. Names may be
+	// longer: vin.value.
+	optional, nullable, zero []string
 }
 
 // subjects has a line for every kind of explorer.
@@ -41,6 +48,8 @@ func subjects() []subject {
 		{kind: "esplora", can: "Chain Blocks Headers Addresses Transactions Spends", serve: serveEsplora, endpoints: endpoints, notFound: esploraNotFound(),
 			optional: []string{"prevout", "witness", "is_coinbase", "size", "weight", "fee", "sigops", "scriptpubkey_asm"},
 			nullable: []string{"prevout", "fee", "sigops", "scriptpubkey_asm"}},
+		blockbookSubject(),
+		infoSubject(),
 	}
 }
 
