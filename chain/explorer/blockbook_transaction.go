@@ -187,9 +187,8 @@ func (t *bookTransaction) compare(msg *wire.MsgTx) error {
 }
 
 // output is the output that an input spends: its script goes by the address
-// stated, where the input bears that out. A bare key is shown as the P2PKH
-// address of the key, but its spender shows no key; and what an input has to
-// show, and does not, is nobody's word to take.
+// stated. A bare key is shown as the P2PKH address of the key, so such an address
+// counts only where the input shows the key, as it must to spend from it.
 func (in bookInput) output(spender *wire.TxIn, params *chaincfg.Params) *wire.TxOut {
 	if in.value == nil || in.address == "" {
 		return nil
@@ -199,7 +198,7 @@ func (in bookInput) output(spender *wire.TxIn, params *chaincfg.Params) *wire.Tx
 		return nil
 	}
 	shown := func(script []byte) bool { return bytes.Equal(script, a.Script) }
-	if a.Kind != chain.P2TR && !slices.ContainsFunc(chain.Reveals(spender), shown) {
+	if a.Kind == chain.P2PKH && !slices.ContainsFunc(chain.Reveals(spender), shown) {
 		return nil
 	}
 	return &wire.TxOut{Value: *in.value, PkScript: a.Script}

@@ -338,6 +338,9 @@ func TestBareKeysAreListedUnderTheirAddress(t *testing.T) {
 	if err := checkTouches(txs[0], a); !errors.Is(err, ErrLying) {
 		t.Errorf("an Esplora that lists it under the address: %v", err)
 	}
+	if err := checkMentions(txs[0], chain.Address{Text: a.Text, Script: a.Script}); err != nil {
+		t.Errorf("asked by the script, without a kind: %v", err)
+	}
 	if err := checkMentions(txs[0], watched()); !errors.Is(err, ErrLying) {
 		t.Errorf("under an address of another key: %v", err)
 	}

@@ -29,7 +29,7 @@ func readRaw(text string) (*wire.MsgTx, error) {
 // under the P2PKH address of the key: that is a difference between kinds and no
 // lie, but no payment to the address's script either.
 func checkMentions(tx *chain.Transaction, a chain.Address) error {
-	if a.Kind == chain.P2PKH {
+	if txscript.IsPayToPubKeyHash(a.Script) {
 		for _, out := range tx.Msg.TxOut {
 			if holdsKey(out.PkScript, a) {
 				return nil
