@@ -174,7 +174,7 @@ type Message struct {
 	Decoded Body   // Body, decoded, for channels for people
 	Attempt int    // 1 for the first try
 	Zone    *time.Location
-	ReplyTo *ID // the first alert of the thread that this channel carried, when it is another one
+	ReplyTo *ID // the first alert of the thread that went to this channel, when it is another one
 }
 
 // Decode reads a body back.

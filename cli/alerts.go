@@ -68,7 +68,8 @@ const shownID = 12
 
 func alertTable(rows []sql.AlertRow) *table {
 	t := &table{columns: []column{
-		{name: "ALERT"}, {name: "TIME (UTC)"}, {name: "SEVERITY", paint: severityColour}, {name: "TYPE"}, {name: "STATE"}, {name: "SUMMARY", cut: true},
+		{name: "ALERT", below: true}, {name: "TIME (UTC)"}, {name: "SEVERITY", paint: severityColour}, {name: "TYPE"}, {name: "STATE"},
+		{name: "SUMMARY", cut: true, below: true},
 	}}
 	for _, row := range rows {
 		state := row.State

@@ -133,7 +133,7 @@ func (c *checkup) report(asJSON bool) error {
 }
 
 func (c *checkup) print(wrong int) error {
-	t := &table{columns: []column{{name: "CHECK"}, {name: "STATE", paint: stateColour}, {name: "FINDING"}}}
+	t := &table{columns: []column{{name: "CHECK"}, {name: "STATE", paint: stateColour}, {name: "FINDING", below: true}}}
 	for _, f := range c.findings {
 		t.add(f.title(), f.State, f.Finding)
 	}

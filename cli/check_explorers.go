@@ -80,7 +80,7 @@ func remedy(s daemon.Sight, network string) string {
 	case errors.Is(err, explorer.ErrRefused):
 		return "check its url, and whether " + host + " has banned this machine"
 	case errors.Is(err, explorer.ErrLying), errors.Is(err, explorer.ErrMalformed), errors.Is(err, explorer.ErrNotFound):
-		return fmt.Sprintf("check that its url is that of an %s API for %s", s.Explorer.Kind, network)
+		return fmt.Sprintf("check that its url leads to an explorer of kind %s for %s", s.Explorer.Kind, network)
 	case s.Explorer.Proxy != "":
 		return fmt.Sprintf("check that the proxy of its configuration works, and that it reaches %s", host)
 	}

@@ -78,7 +78,7 @@ func (c *extractCommand) print(s *session, findings []watchlist.Finding) error {
 		return nil
 	}
 	t := &table{columns: []column{
-		{name: "LINE", right: true}, {name: "COLUMN", right: true}, {name: "KIND", paint: kindColour}, {name: "ADDRESS"}, {name: "REASON", spare: true},
+		{name: "LINE", right: true}, {name: "COLUMN", right: true}, {name: "KIND", paint: kindColour}, {name: "ADDRESS"}, {name: "REASON", spare: true, below: true},
 	}}
 	for _, row := range rows {
 		if row.NearMiss {

@@ -65,7 +65,7 @@ func (s *session) qualify(watched sql.WatchedRow, count int) {
 func paymentTable(rows []sql.PaymentRow) *table {
 	t := &table{columns: []column{
 		{name: "TIME (UTC)"}, {name: "IN/OUT", paint: directionColour}, {name: "AMOUNT BTC", right: true}, {name: "STATE"},
-		{name: "CONF", right: true}, {name: "BLOCK", right: true}, {name: "GRADE"}, {name: "TRANSACTION"},
+		{name: "CONF", right: true}, {name: "BLOCK", right: true}, {name: "GRADE"}, {name: "TRANSACTION", below: true},
 	}}
 	for _, row := range rows {
 		at := row.BlockTime

@@ -22,6 +22,7 @@ type column struct {
 	right bool                     // numbers stand under each other
 	cut   bool                     // may be shortened to fit the terminal
 	spare bool                     // left out where every row has nothing to say
+	below bool                     // goes to a line of its own where the terminal is too narrow for all
 	paint func(text string) colour // nil: never
 }
 
@@ -38,7 +39,10 @@ const (
 	endPaint        = "\x1b[0m"
 )
 
-const columnGap = 2
+const (
+	columnGap = 2
+	leastCut  = 20 // characters that a column keeps when it is cut
+)
 
 func (t *table) add(cells ...string) {
 	row := make([]string, len(cells))
@@ -51,11 +55,8 @@ func (t *table) add(cells ...string) {
 // print writes the table with its head, fitted to the terminal.
 func (t *table) print(to Terminal) error {
 	t.leaveOut()
-	head := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		head[i] = c.name
-	}
-	lines := append([][]string{head}, t.rows...)
+	lines := append([][]string{t.head()}, t.rows...)
+	below := t.fold(lines, to.Width)
 	t.shorten(lines, to.Width)
 	t.align(lines)
 	var page bytes.Buffer
@@ -72,12 +73,68 @@ func (t *table) print(to Terminal) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	n := 0
 	for line := range strings.Lines(page.String()) {
-		if _, err := io.WriteString(to.Out, strings.TrimRight(line, " \n")+"\n"); err != nil {
+		if _, err := io.WriteString(to.Out, strings.TrimRight(line, " \n")+"\n"+below[n]); err != nil {
 			return err
 		}
+		n++
 	}
 	return nil
+}
+
+func (t *table) head() []string {
+	head := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		head[i] = c.name
+	}
+	return head
+}
+
+// fold takes the columns that may go below out of lines that are too wide, and
+// gives what is to stand under each of them, indented.
+func (t *table) fold(lines [][]string, width int) (below []string) {
+	below = make([]string, len(lines))
+	if width == 0 || t.width(lines) <= width {
+		return below
+	}
+	columns := t.columns
+	t.columns = slices.DeleteFunc(slices.Clone(columns), func(c column) bool { return c.below })
+	for n, cells := range lines {
+		var stays []string
+		for i, cell := range cells {
+			switch {
+			case !columns[i].below:
+				stays = append(stays, cell)
+			case columns[i].cut:
+				below[n] += belowLine(cutTo(cell, max(width-columnGap, leastCut)))
+			default:
+				below[n] += belowLine(cell)
+			}
+		}
+		lines[n] = stays
+	}
+	return below
+}
+
+func belowLine(cell string) string {
+	if cell == "" {
+		return ""
+	}
+	return strings.Repeat(" ", columnGap) + cell + "\n"
+}
+
+// width is what the lines take at least, the columns that may be cut cut.
+func (t *table) width(lines [][]string) int {
+	width := -columnGap
+	for i, c := range t.columns {
+		widest := widest(lines, i)
+		if c.cut {
+			widest = min(widest, leastCut)
+		}
+		width += columnGap + widest
+	}
+	return width
 }
 
 // leaveOut takes the spare columns away that are empty.
@@ -108,7 +165,6 @@ func (t *table) painted(column int, cell string, head, coloured bool) string {
 
 // shorten cuts the column that may be cut, so that the rest fits.
 func (t *table) shorten(lines [][]string, width int) {
-	const least = 20
 	for i, c := range t.columns {
 		if !c.cut || width == 0 {
 			continue
@@ -120,7 +176,7 @@ func (t *table) shorten(lines [][]string, width int) {
 			}
 		}
 		for _, cells := range lines {
-			cells[i] = cutTo(cells[i], max(room, least))
+			cells[i] = cutTo(cells[i], max(room, leastCut))
 		}
 	}
 }

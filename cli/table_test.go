@@ -55,6 +55,35 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// TestTableFolds: what does not fit stands below, whole where it may not be cut;
+// where all fits, or nobody looks, a row is a line.
+func TestTableFolds(t *testing.T) {
+	txid := strings.Repeat("0123456789abcdef", 4)
+	folding := func() *table {
+		tab := &table{columns: []column{{name: "ALERT", below: true}, {name: "TIME"}, {name: "BTC", right: true}, {name: "SUMMARY", cut: true, below: true}}}
+		tab.add(txid, "2026-01-02 03:04", "1.5", strings.Repeat("many words ", 20))
+		tab.add(txid, "2026-01-02 03:05", "10.25", "")
+		return tab
+	}
+	want := `TIME                BTC
+  ALERT
+  SUMMARY
+2026-01-02 03:04    1.5
+  ` + txid + `
+  many words many words many words many words many words many words many words…
+2026-01-02 03:05  10.25
+  ` + txid + `
+`
+	if got := show(t, folding(), Terminal{Width: 79}); got != want {
+		t.Errorf("got\n%s", got)
+	}
+	for _, width := range []int{0, 120} {
+		if got := show(t, folding(), Terminal{Width: width}); strings.Count(got, "\n") != 3 {
+			t.Errorf("%d columns: got\n%s", width, got)
+		}
+	}
+}
+
 func TestTableColours(t *testing.T) {
 	plain := show(t, example(), Terminal{})
 	coloured := show(t, example(), Terminal{IsTerminal: true})

@@ -29,7 +29,8 @@ type asker struct {
 	now       func() time.Time
 	log       *slog.Logger
 
-	turn int // of the round, for who is asked first
+	turn int    // of the round, for who is asked first
+	read *int64 // version of the list of which every history is read; nil: none yet
 	last lastAsked
 }
 
@@ -59,28 +60,34 @@ func (a *asker) mempoolRound(ctx context.Context) error {
 
 // historyRound reads every history again in full, whatever the counters say.
 func (a *asker) historyRound(ctx context.Context) error {
-	return a.round(ctx, joined, a.history)
+	all, err := a.store.Questions(ctx)
+	if err != nil {
+		return err
+	}
+	return a.share(ctx, chosenOf(all, joined), a.history)
 }
 
 // fillRound reads the history of addresses that have joined the watch and were
 // never read to the end. One that no explorer gave whole is left alone for a
 // while that grows.
 func (a *asker) fillRound(ctx context.Context) error {
-	return a.round(ctx, func(q *sql.Question) bool {
-		return !q.Known && joined(q) && a.short.due(q.Script, a.now())
-	}, a.history)
-}
-
-func joined(q *sql.Question) bool { return q.Joined != nil }
-
-// round puts a question about every address that the choice takes.
-func (a *asker) round(ctx context.Context, choose func(*sql.Question) bool, ask question) error {
-	all, err := a.store.Questions(ctx)
+	position, err := a.store.Position(ctx)
+	if err != nil || a.read != nil && *a.read == position.ListVersion {
+		return err
+	}
+	unread, err := a.store.Unread(ctx)
 	if err != nil {
 		return err
 	}
-	return a.share(ctx, chosenOf(all, choose), ask)
+	if len(unread) == 0 {
+		a.read = &position.ListVersion
+	}
+	return a.share(ctx, chosenOf(unread, func(q *sql.Question) bool {
+		return joined(q) && a.short.due(q.Script, a.now())
+	}), a.history)
 }
+
+func joined(q *sql.Question) bool { return q.Joined != nil }
 
 func chosenOf(all []*sql.Question, choose func(*sql.Question) bool) []*sql.Question {
 	var chosen []*sql.Question

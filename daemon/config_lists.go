@@ -37,14 +37,35 @@ func (l *loader) explorer(s *section) explorer.Settings {
 	defer s.finish()
 	set := explorer.Settings{Name: goodName(s)}
 	set.Kind = l.kind(s, "explorer", explorer.Kinds())
-	address := l.explorerURL(s)
+	address := l.explorerURL(s, set.Kind)
 	set.URL = strings.TrimSuffix(s.text("url", ""), "/")
 	set.Operator = s.text("operator", address.Hostname())
 	set.RequestsPerSecond = l.pace(s, address)
 	set.Timeout = s.duration("timeout", 30*time.Second, time.Second, 10*time.Minute)
 	set.Proxy = l.proxy(s)
 	set.UserAgent = s.text("user_agent", "")
+	l.explorerKeys(s, &set)
 	return set
+}
+
+// explorerKeys reads what only the kind of this explorer has. The explorer's
+// own package finds what is wrong with the values.
+func (l *loader) explorerKeys(s *section, set *explorer.Settings) {
+	for _, key := range explorer.Keys(set.Kind) {
+		value := s.text(key, "")
+		switch key {
+		case "ca_file":
+			set.CAFile = value
+		case "certificate_sha256":
+			set.CertificateSHA256 = value
+		case "cookie_file":
+			set.CookieFile = value
+		case "user":
+			set.User = value
+		case "password_file":
+			set.PasswordFile = value
+		}
+	}
 }
 
 // kind reads the kind of an explorer or channel; empty after a fault.
@@ -70,7 +91,7 @@ func (l *loader) absent(s *section, key, format string, args ...any) {
 }
 
 // explorerURL gives the address of an explorer; an empty one after a fault.
-func (l *loader) explorerURL(s *section) *url.URL {
+func (l *loader) explorerURL(s *section, kind string) *url.URL {
 	text := s.text("url", "")
 	if text == "" {
 		if given := s.node.children["url"]; given == nil || given.value == "" {
@@ -78,10 +99,13 @@ func (l *loader) explorerURL(s *section) *url.URL {
 		}
 		return &url.URL{}
 	}
+	schemes := explorer.Schemes(kind)
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		s.fault("url", "not an address of an explorer; write one that begins with https:// (or http://), such as https://mempool.space/api")
+	case err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "":
+		s.fault("url", "not an address of an explorer; write one that begins with %s:// (or %s://), such as %s", schemes[0], schemes[1], exampleURL(schemes))
+	case u.User != nil && slices.Contains(explorer.Keys(kind), "password_file"):
+		s.fault("url", "holds a user name or password; secrets are kept in files: set cookie_file, or user and password_file")
 	case u.User != nil:
 		s.fault("url", "holds a user name or password; secrets are kept in files, and this kind of explorer takes none")
 	case badPort(u):
@@ -92,6 +116,13 @@ func (l *loader) explorerURL(s *section) *url.URL {
 		return u
 	}
 	return &url.URL{}
+}
+
+func exampleURL(schemes []string) string {
+	if schemes[0] == "https" {
+		return "https://mempool.space/api"
+	}
+	return schemes[0] + "://HOST:50002"
 }
 
 func badPort(u *url.URL) bool {

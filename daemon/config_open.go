@@ -22,13 +22,26 @@ func CheckChannels(env alerts.Env) Check {
 
 // CheckExplorers is a Check that makes every explorer in which no fault is
 // known yet. Nothing is asked.
+//
+// Blocks are the authority, so that a configuration in which nobody gives any
+// would be blind from the first moment.
 func CheckExplorers(c *Config, faults *Faults) {
+	opened, blocks := 0, false
+	defer func() {
+		if opened > 0 && opened == len(c.Explorers) && !blocks {
+			faults.Add(c.Line("explorers"), "explorers", "none of them gives blocks, which everything is proven by; add one of kind esplora or node")
+		}
+	}()
 	for _, set := range c.Explorers {
 		key := "explorers." + set.Name
 		if faults.within("explorers." + quoted(set.Name)) {
 			continue
 		}
-		_, err := explorer.Open(set, c.Network)
+		e, err := explorer.Open(set, c.Network)
+		if err == nil {
+			opened++
+			blocks = blocks || e.Blocks != nil
+		}
 		faults.Include(c.Line(key), key, withoutPrefix(err, "explorer "+set.Name+": "))
 	}
 }

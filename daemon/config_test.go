@@ -15,6 +15,7 @@ import (
 
 	"btcwatch/alerts"
 	"btcwatch/chain"
+	"btcwatch/chain/explorer"
 	"btcwatch/watchlist"
 )
 
@@ -152,6 +153,13 @@ func TestExampleHasEveryKey(t *testing.T) {
 		for _, key := range keysOf(t, string(example), table) {
 			if key != "rules" && !regexp.MustCompile(`(?m)^(\[[^\]\n]*\b)?`+key+`\b`).Match(example) {
 				t.Errorf("[%s] %s is not in %s", table, key, exampleFile)
+			}
+		}
+	}
+	for _, kind := range explorer.Kinds() {
+		for _, key := range explorer.Keys(kind) {
+			if !bytes.Contains(example, []byte("\n#"+key+" = ")) {
+				t.Errorf("%s of the kind %s is not in the example", key, kind)
 			}
 		}
 	}

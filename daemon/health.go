@@ -37,6 +37,7 @@ type health struct {
 	behind  time.Time             // since when the covered chain lags what explorers show; zero: it does not
 	why     string                // the last reason why no block could be taken
 	open    time.Time             // since when tips are shown of which no round says whether they are covered
+	silent  time.Time             // last good answer of an earlier life that ended without any since; zero: it did not
 	begun   bool                  // following has a start
 	height  int32                 // of the position, as last judged
 	judged  time.Time
@@ -68,6 +69,13 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 	open, err := h.store.OpenOutages(ctx)
 	if err != nil {
 		return err
+	}
+	silent, err := h.store.SilentSince(ctx)
+	if err != nil {
+		return err
+	}
+	if silent != nil {
+		h.resume(*silent)
 	}
 	names := map[string]bool{}
 	for _, e := range configured {
@@ -103,11 +111,30 @@ func (h *health) note(name, askedFor string, err error) {
 	h.of(name).note(askedFor, now, err)
 	switch askedFor {
 	case forTip: // whether there are blocks to be had above them, covered says
-		ofKind(h.kinds, forBlocks).note(now, err)
+		h.noteBlocks(now, err)
 	case forMempool:
 		delete(h.idle, forMempool) // whoever was asked had something to be asked for
 		ofKind(h.kinds, forMempool).note(now, err)
 	}
+}
+
+// resume takes up an earlier life's silence: a daemon that is started again and
+// again while nobody answers would else never be blind for long enough.
+func (h *health) resume(silent time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.silent = silent
+}
+
+// noteBlocks takes down whether tips are shown. The silence of an earlier life
+// goes on only with a bad answer in this one.
+func (h *health) noteBlocks(now time.Time, err error) {
+	c := ofKind(h.kinds, forBlocks)
+	c.note(now, err)
+	if err != nil && !h.silent.IsZero() {
+		c.good, c.first = h.silent, h.silent
+	}
+	h.silent = time.Time{}
 }
 
 func (h *health) of(name string) *sight {

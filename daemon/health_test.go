@@ -161,3 +161,23 @@ func TestBehind(t *testing.T) {
 	w.covered(true, nil)
 	w.wants("caught up", "blocks ", "well")
 }
+
+// A daemon that is started again and again while nobody answers is blind as
+// soon as one that runs all the time; one good answer, or none yet, is not.
+func TestSilenceOfAnEarlierLife(t *testing.T) {
+	w := newWard(t)
+	w.resume(w.at.Add(-6 * time.Minute))
+	w.wants("before any answer", "blocks ", "undecided")
+	w.note("one", forTip, errUnavailable)
+	w.wants("nobody answers still", "blocks ", "out")
+	w.note("one", forTip, nil)
+	w.wants("it answers", "blocks ", "well")
+	w.note("one", forTip, errUnavailable)
+	w.wants("it fails again", "blocks ", "well")
+
+	w = newWard(t)
+	w.resume(w.at.Add(-6 * time.Minute))
+	w.note("one", forTip, nil)
+	w.note("two", forTip, errUnavailable)
+	w.wants("one answers at once", "blocks ", "well")
+}

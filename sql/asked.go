@@ -31,6 +31,16 @@ type Asked struct {
 // Questions gives the addresses in force that may be asked about, in the order
 // in which they were listed. Confidential ones are never among them.
 func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
+	return s.questions(ctx, false)
+}
+
+// Unread gives those of the Questions whose history was never read to the end:
+// few of a long list, and found without reading the rest.
+func (s *Store) Unread(ctx context.Context) ([]*Question, error) {
+	return s.questions(ctx, true)
+}
+
+func (s *Store) questions(ctx context.Context, unread bool) ([]*Question, error) {
 	found, err := s.pool.Query(ctx, `
 		SELECT s.id, s.address, s.script, j.height,
 		       EXISTS (SELECT FROM btcwatch.pending p WHERE p.script_id = s.id),
@@ -39,34 +49,42 @@ func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
 		       (SELECT max(a.asked_at) FROM btcwatch.asked a WHERE a.script_id = s.id)
 		FROM (
 		    SELECT script_id, min(id) AS first
-		    FROM btcwatch.listing_now
+		    FROM btcwatch.listing_now n
+		    WHERE NOT $1
+		       OR NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = n.script_id)
 		    GROUP BY script_id
 		    HAVING NOT bool_or(confidential)
 		) l
 		JOIN btcwatch.script s ON s.id = l.script_id
 		LEFT JOIN btcwatch.joined j ON j.script_id = s.id
-		ORDER BY l.first`)
+		ORDER BY l.first`, unread)
 	if err != nil {
 		return nil, fmt.Errorf("read whom to ask about: %w", err)
 	}
 	byScript := map[int64]*Question{}
+	var scripts []int64
 	all, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (*Question, error) {
 		q := &Question{Asked: map[string]Asked{}}
 		err := row.Scan(&q.Script, &q.Address.Text, &q.Address.Script, &q.Joined, &q.Pending, &q.Known, &q.ReadAt, &q.AskedAt)
 		byScript[q.Script] = q
+		scripts = append(scripts, q.Script)
 		return q, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read whom to ask about: %w", err)
 	}
-	return all, s.readAsked(ctx, byScript)
+	return all, s.readAsked(ctx, byScript, scripts)
 }
 
-func (s *Store) readAsked(ctx context.Context, questions map[int64]*Question) error {
+func (s *Store) readAsked(ctx context.Context, questions map[int64]*Question, scripts []int64) error {
+	if len(scripts) == 0 {
+		return nil
+	}
 	found, err := s.pool.Query(ctx, `
 		SELECT a.script_id, e.name, a.signal, a.error IS NOT NULL
 		FROM btcwatch.asked a
-		JOIN btcwatch.explorer e ON e.id = a.explorer_id`)
+		JOIN btcwatch.explorer e ON e.id = a.explorer_id
+		WHERE a.script_id = ANY($1)`, scripts)
 	if err != nil {
 		return fmt.Errorf("read what was asked: %w", err)
 	}
@@ -74,9 +92,7 @@ func (s *Store) readAsked(ctx context.Context, questions map[int64]*Question) er
 	var name string
 	var asked Asked
 	_, err = pgx.ForEachRow(found, []any{&script, &name, &asked.Signal, &asked.Failed}, func() error {
-		if q, ok := questions[script]; ok {
-			q.Asked[name] = asked
-		}
+		questions[script].Asked[name] = asked
 		asked = Asked{}
 		return nil
 	})

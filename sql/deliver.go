@@ -16,14 +16,15 @@ type Delivery struct {
 	Channel string
 	Body    []byte
 	Attempt int        // 1 for the first try
-	ReplyTo *alerts.ID // the first alert of the thread that this channel took
+	ReplyTo *alerts.ID // the first alert of the thread that went to this channel
 	lease   int64
 }
 
 // ClaimDeliveries takes deliveries of a channel that are due, oldest alert
 // first, for the length of the lease. Another daemon passes over what is
 // claimed; what nobody finishes is due again when the lease is over. epoch is
-// the leader's; nil for a daemon that stands by.
+// the leader's; nil for a daemon that stands by. What a delivery replies to does
+// not depend on what was delivered by then, so that a repeat has the same bytes.
 func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, lease time.Duration, epoch *int64) ([]Delivery, error) {
 	found, err := s.pool.Query(ctx, `
 		WITH due AS (
@@ -51,7 +52,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, l
 		SELECT c.alert_id, a.body, c.attempts, c.lease, (
 		           SELECT f.id
 		           FROM btcwatch.alert f
-		           JOIN btcwatch.delivery p ON p.alert_id = f.id AND p.channel = $1 AND p.state = 'delivered'
+		           JOIN btcwatch.delivery p ON p.alert_id = f.id AND p.channel = $1
 		           WHERE f.thread = a.thread
 		             AND a.thread <> ''
 		             AND f.seq < a.seq

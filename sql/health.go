@@ -35,6 +35,21 @@ func (s *Store) OpenOutages(ctx context.Context) ([]Outage, error) {
 	return open, nil
 }
 
+// SilentSince is the last good answer of any explorer, where each of them has
+// failed since then: a daemon that ended so goes on where it was. nil where one
+// answered last, or none ever did.
+func (s *Store) SilentSince(ctx context.Context) (*time.Time, error) {
+	var since *time.Time
+	err := s.pool.QueryRow(ctx, `
+		SELECT CASE WHEN bool_and(last_error_at > last_success_at) THEN max(last_success_at) END
+		FROM btcwatch.explorer_now
+		WHERE configured`).Scan(&since)
+	if err != nil {
+		return nil, fmt.Errorf("read when explorers last answered: %w", err)
+	}
+	return since, nil
+}
+
 // BeginOutage records an outage with its alert, unless it is open already.
 func (w *Writer) BeginOutage(ctx context.Context, kind, name, reason string, since time.Time) error {
 	err := w.commit(ctx, "outage", func(c *commit) error {

@@ -231,20 +231,27 @@ func (c *commit) unconfirm(ctx context.Context, ids []int64) ([]*fact, error) {
 	return facts, c.putMovements(ctx, facts)
 }
 
-// tellReorged corrects the newest confirmation that was told of a payment;
-// where none was told there is nothing to take back.
+// tellReorged corrects the confirmation that was told of a payment, for the
+// block that does not hold it or, where that one was passed over in silence,
+// for the one that was told instead and not taken back yet. Where none was
+// told there is nothing to take back.
 func (c *commit) tellReorged(ctx context.Context, f *fact, invented bool) error {
 	for _, e := range f.effects {
 		var id []byte
 		var severity string
 		err := c.tx.QueryRow(ctx, `
+			WITH told AS (
+			    SELECT id, severity, type, quiet, seq, convert_from(body, 'UTF8')::jsonb #>> '{data,block_hash}' AS block
+			    FROM btcwatch.alert
+			    WHERE script_id = $1
+			      AND tx_id = $2
+			      AND type IN ('transaction.confirmed', 'transaction.seen', 'transaction.reorged')
+			)
 			SELECT id, severity
-			FROM btcwatch.alert
-			WHERE script_id = $1
-			  AND tx_id = $2
-			  AND type IN ('transaction.confirmed', 'transaction.seen')
-			  AND convert_from(body, 'UTF8')::jsonb #>> '{data,block_hash}' = $3
-			ORDER BY quiet, seq
+			FROM told
+			WHERE type <> 'transaction.reorged'
+			  AND (block = $3 OR block IS NOT NULL AND seq > ALL (SELECT seq FROM told WHERE type = 'transaction.reorged'))
+			ORDER BY block = $3 DESC, quiet, seq
 			LIMIT 1`, e.Script, f.id, f.was.block.String()).Scan(&id, &severity)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue

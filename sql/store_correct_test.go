@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"btcwatch/alerts"
+	"btcwatch/chain"
 	"btcwatch/sql"
 	"btcwatch/watchlist"
 )
@@ -133,6 +135,44 @@ func TestAnInventedPlaceIsTakenBackAsWhatItWas(t *testing.T) {
 	want := "Correction: block 4 does not hold the transaction that pays 0.02 BTC to " + a.Text + " (of " + a.Text[:6] + "), contrary to what liar said; it is unconfirmed again."
 	if told.Summary != want || told.Corrects != said.ID {
 		t.Errorf("it says %q", told.Summary)
+	}
+}
+
+// An explorer can make up any number of blocks above the covered chain for one
+// transaction: people hear of the first, of its correction, and of the true one.
+func TestInventedBlocksAreToldOnce(t *testing.T) {
+	a := address(1)
+	b, c := started(t, a)
+	tx := transaction(1, []wire.OutPoint{stranger(1)}, pays(a, 2_000_000))
+	b.report("alpha", seen(tx))
+	invent := func(n byte) {
+		height, _ := c.Tip()
+		told := seen(tx)
+		told.Place = &chain.Place{Height: height + 1, Block: chainhash.Hash{n}, Time: time.Unix(1_700_000_000, 0), Index: -1}
+		b.report("liar", told)
+	}
+	invent(1)
+	invent(2) // another block at the same height
+	c.MineEmpty(1)
+	b.follow(c) // which shows that there was none
+	invent(3)
+	c.MineEmpty(1)
+	b.follow(c)
+	if all := b.bodies(alerts.TransactionConfirmed, false); len(all) != 1 || len(b.bodies(alerts.TransactionReorged, false)) != 1 {
+		t.Fatalf("%d confirmations and %d corrections are told, want 1 and 1", len(all), len(b.bodies(alerts.TransactionReorged, false)))
+	}
+
+	// The true block is told, though the explorer named it before.
+	block := c.Mine(tx)
+	height, _ := c.Tip()
+	b.report("liar", confirmed(tx, c, height))
+	if all := b.bodies(alerts.TransactionConfirmed, false); len(all) != 1 {
+		t.Errorf("%d confirmations are told before the block is covered", len(all))
+	}
+	b.follow(c)
+	all := b.bodies(alerts.TransactionConfirmed, true)
+	if len(all) != 2 || all[1].BlockHash != block.BlockHash().String() || all[1].Proof != alerts.Proven {
+		t.Errorf("the true block is told as %+v", all)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
+	"btcwatch/chain/explorer"
 	"btcwatch/sql"
 	"btcwatch/watchlist"
 )
@@ -471,6 +472,35 @@ func TestOutageIsOneEpisode(t *testing.T) {
 		b.must(b.writer.TellDaily(t.Context(), sql.Daily{Date: "2026-01-02"}))
 	}
 	b.expect(`SELECT count(*)::text FROM report.alerts WHERE type = 'report.daily'`, "1")
+}
+
+// Silence is the time since any explorer answered, once all have failed since.
+func TestSilentSince(t *testing.T) {
+	b, _ := started(t)
+	b.must(b.store.SetExplorers(t.Context(), []explorer.Settings{{Name: "alpha", Kind: "esplora"}, {Name: "beta", Kind: "esplora"}}))
+	wants := func(want *time.Time) {
+		t.Helper()
+		got, err := b.store.SilentSince(t.Context())
+		b.must(err)
+		if (got == nil) != (want == nil) || got != nil && !got.Equal(*want) {
+			t.Errorf("silent since %v, want %v", got, want)
+		}
+	}
+	at := func(minute int) *time.Time {
+		when := time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC)
+		return &when
+	}
+	save := func(name string, good, bad *time.Time) {
+		b.must(b.store.SaveExplorer(t.Context(), sql.ExplorerState{Name: name, State: "failing", LastSuccess: good, LastError: "no answer", LastErrorAt: bad}))
+	}
+	wants(nil)
+	save("alpha", at(1), at(5))
+	save("beta", at(3), at(2))
+	wants(nil)
+	save("beta", at(3), at(4))
+	wants(at(3))
+	save("beta", at(6), at(4))
+	wants(nil)
 }
 
 // Explorers answer at the same time as blocks come in: whoever is first, the

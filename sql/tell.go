@@ -19,7 +19,10 @@ import (
 // change of the list that brought them; a change of grade alone is not told.
 func (c *commit) tellFacts(ctx context.Context, facts []*fact, news map[touch]bool) error {
 	for _, f := range facts {
-		moved := f.now.state != f.was.state || f.now.block != f.was.block
+		// What was confirmed above the covered chain may have been passed over
+		// in silence (see doubted) until now, when its block is covered.
+		moved := f.now.state != f.was.state || f.now.block != f.was.block ||
+			f.now.state == alerts.Confirmed && f.now.height == c.position.Height
 		for _, e := range f.effects {
 			first := !f.was.known || news[touch{e.Script, f.id}]
 			if !moved && !first {
@@ -49,6 +52,11 @@ func (c *commit) tellPayment(ctx context.Context, f *fact, e chain.Effect, first
 		return err
 	}
 	p.Confirmations = depth
+	if p.Ahead && !first {
+		if doubted, err := c.doubted(ctx, f); err != nil || doubted {
+			return err
+		}
+	}
 	if len(reached) == 0 {
 		if f.was.state == alerts.Replaced || f.was.state == alerts.Dropped {
 			if p.Corrects, err = c.lastTold(ctx, e.Script, f.id); err != nil {
@@ -72,6 +80,23 @@ func (c *commit) tellPayment(ctx context.Context, f *fact, e chain.Effect, first
 		}
 	}
 	return nil
+}
+
+// doubted says whether a confirmation that only an explorer states is not the
+// first one so stated of its transaction. An explorer can make up one block
+// after the other; people hear of the first, and then of what blocks show.
+func (c *commit) doubted(ctx context.Context, f *fact) (doubted bool, err error) {
+	err = c.tx.QueryRow(ctx, `
+		SELECT EXISTS (
+		    SELECT FROM btcwatch.tx_event
+		    WHERE tx_id = $1
+		      AND state = 'confirmed'
+		      AND block_hash <> $2
+		      AND NOT EXISTS (SELECT FROM btcwatch.block b WHERE b.hash = block_hash))`, f.id, f.now.block[:]).Scan(&doubted)
+	if err != nil {
+		return false, fmt.Errorf("ask where %s was said to be confirmed: %w", f.tx.ID, err)
+	}
+	return doubted, nil
 }
 
 // depth is how many confirmations the covered chain gives; at least one for

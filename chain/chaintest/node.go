@@ -213,6 +213,11 @@ func (n *Node) stopped() bool {
 // Resume lets a paused node go on.
 func (n *Node) Resume() error { return syscall.Kill(n.pid, syscall.SIGCONT) }
 
+// RPC is where btcd answers, and who may ask.
+func (n *Node) RPC() (url, user, password string) {
+	return "http://" + n.rpc.address, rpcUser, n.rpc.password
+}
+
 // PID is btcd's process id.
 func (n *Node) PID() int { return n.pid }
 

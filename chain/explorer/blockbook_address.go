@@ -194,7 +194,7 @@ func (b blockbook) ofAddress(ctx context.Context, a chain.Address, t *bookTransa
 // that height is the same, and as many came as are counted.
 func (b blockbook) History(ctx context.Context, a chain.Address) iter.Seq2[[]*chain.Transaction, error] {
 	return func(yield func([]*chain.Transaction, error) bool) {
-		h := &bookHistory{blockbook: b, reading: newReading(b.client, a, yield), short: -1}
+		h := &bookHistory{blockbook: b, paged: newPaged(b.client, a, yield), short: -1}
 		h.passes(ctx, h.pass, b.addressQuestion(a, "history", bookQuery("txs", 1, bookPage)))
 	}
 }
@@ -202,7 +202,7 @@ func (b blockbook) History(ctx context.Context, a chain.Address) iter.Seq2[[]*ch
 // bookHistory is one reading of one address's history.
 type bookHistory struct {
 	blockbook
-	reading
+	paged
 	short int64 // how many were missing at the end of the last pass; -1: there was none
 }
 
@@ -242,7 +242,7 @@ func (h *bookHistory) pass(ctx context.Context) error {
 
 // top is where the chain ends, for this reading.
 func (h *bookHistory) top(ctx context.Context) (blockbookState, error) {
-	top, err := patiently(ctx, &h.reading, func() (blockbookState, error) { return h.state(ctx, false) })
+	top, err := patiently(ctx, &h.paged, func() (blockbookState, error) { return h.state(ctx, false) })
 	if err == nil && top.blocks != int64(top.height) { // the hash that came is of another height
 		top.best, err = h.hashAt(ctx, top.height)
 	}
@@ -250,7 +250,7 @@ func (h *bookHistory) top(ctx context.Context) (blockbookState, error) {
 }
 
 func (h *bookHistory) hashAt(ctx context.Context, height int32) (chainhash.Hash, error) {
-	hash, err := patiently(ctx, &h.reading, func() (chainhash.Hash, error) { return h.BlockHash(ctx, height) })
+	hash, err := patiently(ctx, &h.paged, func() (chainhash.Hash, error) { return h.BlockHash(ctx, height) })
 	if errors.Is(err, ErrNotFound) {
 		err = errMoved
 	}
@@ -261,7 +261,7 @@ func (h *bookHistory) hashAt(ctx context.Context, height int32) (chainhash.Hash,
 func (h *bookHistory) page(ctx context.Context, number int, to int32) (*bookAddress, []*chain.Transaction, error) {
 	query := bookQuery("txs", number, bookPage)
 	query.Set("to", fmt.Sprint(to))
-	page, err := patiently(ctx, &h.reading, func() (*bookAddress, error) {
+	page, err := patiently(ctx, &h.paged, func() (*bookAddress, error) {
 		return h.askAddress(ctx, h.address, "history", query)
 	})
 	if err != nil {
@@ -269,7 +269,7 @@ func (h *bookHistory) page(ctx context.Context, number int, to int32) (*bookAddr
 	}
 	var txs []*chain.Transaction
 	for _, t := range page.txs {
-		tx, err := patiently(ctx, &h.reading, func() (*chain.Transaction, error) { return h.ofAddress(ctx, h.address, t) })
+		tx, err := patiently(ctx, &h.paged, func() (*chain.Transaction, error) { return h.ofAddress(ctx, h.address, t) })
 		if err != nil {
 			return nil, nil, err
 		}

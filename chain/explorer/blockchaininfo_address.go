@@ -150,7 +150,7 @@ func (b blockchainInfo) ofAddress(ctx context.Context, a chain.Address, t *infoT
 // one by one: each costs requests of its own, and the caller may have enough.
 func (b blockchainInfo) History(ctx context.Context, a chain.Address) iter.Seq2[[]*chain.Transaction, error] {
 	return func(yield func([]*chain.Transaction, error) bool) {
-		h := &infoHistory{blockchainInfo: b, reading: newReading(b.client, a, yield), short: -1}
+		h := &infoHistory{blockchainInfo: b, paged: newPaged(b.client, a, yield), short: -1}
 		h.passes(ctx, h.pass, infoQuestion(a, "history", infoPage, 0))
 	}
 }
@@ -158,7 +158,7 @@ func (b blockchainInfo) History(ctx context.Context, a chain.Address) iter.Seq2[
 // infoHistory is one reading of one address's history.
 type infoHistory struct {
 	blockchainInfo
-	reading
+	paged
 	short int64 // how many were missing at the end of the last pass; -1: there was none
 }
 
@@ -168,7 +168,7 @@ func (h *infoHistory) pass(ctx context.Context) error {
 	at := infoBlock{height: -1}
 	var last *infoTransaction
 	for offset := 0; ; {
-		page, err := patiently(ctx, &h.reading, func() (*infoAddress, error) {
+		page, err := patiently(ctx, &h.paged, func() (*infoAddress, error) {
 			return h.askAddress(ctx, h.address, "history", infoPage, offset)
 		})
 		if err != nil {
@@ -216,14 +216,14 @@ func (h *infoHistory) tellOne(ctx context.Context, t *infoTransaction, at infoBl
 	}
 	var err error
 	if at.height != t.height {
-		if at, err = patiently(ctx, &h.reading, func() (infoBlock, error) { return h.blockAt(ctx, int32(t.height), false) }); err != nil {
+		if at, err = patiently(ctx, &h.paged, func() (infoBlock, error) { return h.blockAt(ctx, int32(t.height), false) }); err != nil {
 			return at, err
 		}
 	}
 	if block, ok := h.told[t.id]; ok && block == at.hash {
 		return at, nil
 	}
-	tx, err := patiently(ctx, &h.reading, func() (*chain.Transaction, error) { return h.ofAddress(ctx, h.address, t) })
+	tx, err := patiently(ctx, &h.paged, func() (*chain.Transaction, error) { return h.ofAddress(ctx, h.address, t) })
 	if err != nil {
 		return at, err
 	}

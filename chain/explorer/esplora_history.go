@@ -22,7 +22,7 @@ import (
 // stood.
 func (e esplora) History(ctx context.Context, a chain.Address) iter.Seq2[[]*chain.Transaction, error] {
 	return func(yield func([]*chain.Transaction, error) bool) {
-		h := &history{esplora: e, reading: newReading(e.client, a, yield)}
+		h := &history{esplora: e, paged: newPaged(e.client, a, yield)}
 		h.passes(ctx, h.pass, h.question(nil))
 	}
 }
@@ -30,7 +30,7 @@ func (e esplora) History(ctx context.Context, a chain.Address) iter.Seq2[[]*chai
 // history is one reading of one address's history.
 type history struct {
 	esplora
-	reading
+	paged
 }
 
 // pass reads all pages from the top.
@@ -58,7 +58,7 @@ func (h *history) pass(ctx context.Context) error {
 
 // page asks for the page after the cursor and gives it newest first.
 func (h *history) page(ctx context.Context, cursor *chain.Transaction, used map[chainhash.Hash]chainhash.Hash) ([]*chain.Transaction, error) {
-	return patiently(ctx, &h.reading, func() ([]*chain.Transaction, error) {
+	return patiently(ctx, &h.paged, func() ([]*chain.Transaction, error) {
 		return ask(ctx, h.client, h.question(cursor), func(body []byte) ([]*chain.Transaction, error) {
 			page, err := readAddressTransactions(body, h.address)
 			if err == nil {
@@ -109,7 +109,7 @@ func (h *history) checkEnd(ctx context.Context, cursor *chain.Transaction) error
 	}
 	q := question{words: fmt.Sprintf("status of %s", cursor.ID),
 		path: fmt.Sprintf("/tx/%s/status", cursor.ID), limit: jsonLimit, absent: true}
-	place, err := patiently(ctx, &h.reading, func() (*chain.Place, error) {
+	place, err := patiently(ctx, &h.paged, func() (*chain.Place, error) {
 		return ask(ctx, h.client, q, func(body []byte) (*chain.Place, error) { return readJSON(body, readPlace) })
 	})
 	switch {

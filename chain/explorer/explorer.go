@@ -34,7 +34,7 @@ type Explorer struct {
 }
 
 // Close lets go of idle connections. The explorer can still be asked.
-func (e *Explorer) Close() { e.client.http.CloseIdleConnections() }
+func (e *Explorer) Close() { e.client.close() }
 
 // Chain answers what the chain looks like. Nothing of it is verified.
 type Chain interface {

@@ -27,8 +27,8 @@ var (
 	errMoved   = errors.New("the chain moved under the reading")
 )
 
-// reading is one reading of one address's history, of any kind of explorer.
-type reading struct {
+// paged is one reading of one address's history, page by page.
+type paged struct {
 	asked   *client
 	address chain.Address
 	told    map[chainhash.Hash]chainhash.Hash // transactions yielded, and in which block
@@ -36,13 +36,13 @@ type reading struct {
 	begun   bool
 }
 
-func newReading(c *client, a chain.Address, yield func([]*chain.Transaction, error) bool) reading {
-	return reading{asked: c, address: a, told: map[chainhash.Hash]chainhash.Hash{}, yield: yield}
+func newPaged(c *client, a chain.Address, yield func([]*chain.Transaction, error) bool) paged {
+	return paged{asked: c, address: a, told: map[chainhash.Hash]chainhash.Hash{}, yield: yield}
 }
 
 // passes reads a history until one pass comes to its end undisturbed. about is
 // the question that an error is told of.
-func (r *reading) passes(ctx context.Context, pass func(context.Context) error, about question) {
+func (r *paged) passes(ctx context.Context, pass func(context.Context) error, about question) {
 	for range historyPasses {
 		err := pass(ctx)
 		switch {
@@ -58,7 +58,7 @@ func (r *reading) passes(ctx context.Context, pass func(context.Context) error, 
 }
 
 // tell yields what was not told yet, or told of another block.
-func (r *reading) tell(page []*chain.Transaction) (more bool) {
+func (r *paged) tell(page []*chain.Transaction) (more bool) {
 	var news []*chain.Transaction
 	for _, tx := range page {
 		if block, ok := r.told[tx.ID]; !ok || block != tx.Place.Block {
@@ -73,7 +73,7 @@ func (r *reading) tell(page []*chain.Transaction) (more bool) {
 // patiently asks again, after a while, where a history that has begun would
 // otherwise be lost to a passing trouble. The first page is asked for once: the
 // caller may have another explorer to turn to.
-func patiently[T any](ctx context.Context, r *reading, ask func() (T, error)) (T, error) {
+func patiently[T any](ctx context.Context, r *paged, ask func() (T, error)) (T, error) {
 	for try := 1; ; try++ {
 		answer, err := ask()
 		if err == nil || !r.begun || try == pageTries || ctx.Err() != nil {

@@ -1,6 +1,7 @@
 package explorer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -31,11 +33,13 @@ type client struct {
 	name    string
 	base    *url.URL // without credentials and trailing slash
 	user    *url.Userinfo
+	cookie  string // a file with USER:PASSWORD; empty: none
 	agent   string
 	timeout time.Duration
 	http    *http.Client
 	pace    *Pace
-	turns   turns // one request at a time
+	turns   turns  // one request at a time
+	lines   *lines // in the place of HTTP; nil: HTTP
 }
 
 // question is one request: in words for messages, and as a path (escaped,
@@ -43,6 +47,7 @@ type client struct {
 type question struct {
 	words  string
 	path   string
+	calls  []call // in the place of the path, for JSON-RPC
 	limit  int64  // bytes of the answer
 	absent bool   // a 404 can mean that what was asked for does not exist
 	urgent bool   // goes before those that wait
@@ -53,25 +58,33 @@ type question struct {
 // kind leaves it to the rules for all.
 type reason func(status int, text string, absent bool) (detail string, kind error)
 
-func newClient(s Settings) (*client, error) {
-	base, user, err := readURL(s.URL)
+func newClient(s Settings, k kind) (*client, error) {
+	base, user, err := readURL(s.URL, k.schemes)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkNumbers(s); err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(s.Proxy)
+	transport, err := newTransport(s)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{name: s.Name, base: base, user: user, agent: s.UserAgent, timeout: s.Timeout,
+	if user, err = credentials(s, user); err != nil {
+		return nil, err
+	}
+	c := &client{name: s.Name, base: base, user: user, cookie: s.CookieFile, agent: s.UserAgent, timeout: s.Timeout,
 		pace: newPace(s.RequestsPerSecond)}
 	if c.agent == "" {
 		c.agent = userAgent()
 	}
 	if c.timeout == 0 {
 		c.timeout = defaultTimeout
+	}
+	if slices.Contains(k.schemes, "tcp") {
+		if c.lines, err = newLines(s, base); err != nil {
+			return nil, err
+		}
 	}
 	// No Jar: cookies would let an explorer follow one watcher through the
 	// changing addresses of a proxy.
@@ -150,20 +163,21 @@ func (c *client) fetch(ctx context.Context, q question) ([]byte, error) {
 func (c *client) exchange(ctx context.Context, q question) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(limited, http.MethodGet, c.base.String()+q.path, nil)
-	if err != nil {
-		return nil, &Error{Kind: ErrRefused, Detail: "the question makes no valid request"}
+	if c.lines != nil {
+		return c.lines.exchange(limited, ctx, c, q)
 	}
-	req.Header.Set("User-Agent", c.agent)
-	if c.user != nil {
-		password, _ := c.user.Password()
-		req.SetBasicAuth(c.user.Username(), password)
+	req, err := c.request(limited, q)
+	if err != nil {
+		return nil, err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.broken(ctx, err)
 	}
 	defer res.Body.Close()
+	if body, ok := callError(res, q); ok {
+		return body, nil
+	}
 	if res.StatusCode != http.StatusOK {
 		return nil, c.unsuccessful(res, q)
 	}
@@ -171,6 +185,34 @@ func (c *client) exchange(ctx context.Context, q question) ([]byte, error) {
 		return nil, err
 	}
 	return c.body(ctx, res, q.limit)
+}
+
+// request makes the request of a question, with the credentials.
+func (c *client) request(ctx context.Context, q question) (*http.Request, error) {
+	method, content := http.MethodGet, io.Reader(nil)
+	if len(q.calls) > 0 {
+		method, content = http.MethodPost, bytes.NewReader(encode(q.calls, firstID))
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+q.path, content)
+	if err != nil {
+		return nil, &Error{Kind: ErrRefused, Detail: "the question makes no valid request"}
+	}
+	req.Header.Set("User-Agent", c.agent)
+	if content != nil {
+		req.Header.Set("Content-Type", "application/json")
+		// All our calls only read: one that met a connection which the node has
+		// just closed, as idle ones are, may go out again. It is not sent.
+		req.Header["X-Idempotency-Key"] = nil
+	}
+	user, err := c.userinfo()
+	if err != nil {
+		return nil, err
+	}
+	if user != nil {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
+	}
+	return req, nil
 }
 
 // body reads the answer, which the transport has already decompressed and
@@ -184,4 +226,16 @@ func (c *client) body(ctx context.Context, res *http.Response, limit int64) ([]b
 		return nil, &Error{Kind: ErrMalformed, Detail: fmt.Sprintf("the answer is larger than %d bytes", limit), cause: errTooLarge}
 	}
 	return body, nil
+}
+
+// close lets go of connections that nobody uses at the moment.
+func (c *client) close() {
+	c.http.CloseIdleConnections()
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	if c.lines == nil || c.turns.take(now, true) != nil {
+		return
+	}
+	defer c.turns.give()
+	c.lines.close()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
@@ -13,17 +14,21 @@ import (
 // kind is one kind of explorer: its name in the configuration, and what fills
 // an explorer with what that kind can do.
 type kind struct {
-	name string
-	open func(e *Explorer, c *client, params *chaincfg.Params)
+	name    string
+	open    func(e *Explorer, c *client, params *chaincfg.Params)
+	schemes []string // of the url
+	keys    []string // in the configuration, beside those of every kind
 }
 
 // kinds is every kind of explorer there is. A new one is one file and one line
 // here.
 func kinds() []kind {
 	return []kind{
-		{"esplora", openEsplora},
-		{"blockbook", openBlockbook},
-		{"blockchaininfo", openBlockchainInfo},
+		{name: "esplora", open: openEsplora, schemes: web()},
+		{name: "electrum", open: openElectrum, schemes: []string{"ssl", "tcp"}, keys: []string{"ca_file", "certificate_sha256"}},
+		{name: "node", open: openNode, schemes: web(), keys: []string{"user", "password_file", "cookie_file", "ca_file"}},
+		{name: "blockbook", open: openBlockbook, schemes: web()},
+		{name: "blockchaininfo", open: openBlockchainInfo, schemes: web()},
 	}
 }
 
@@ -48,7 +53,7 @@ func Open(s Settings, params *chaincfg.Params) (*Explorer, error) {
 }
 
 func open(k kind, s Settings, params *chaincfg.Params) (*Explorer, error) {
-	c, err := newClient(s)
+	c, err := newClient(s, k)
 	if err != nil {
 		return nil, fmt.Errorf("explorer %s: %w", s.Name, err)
 	}
@@ -62,13 +67,15 @@ func open(k kind, s Settings, params *chaincfg.Params) (*Explorer, error) {
 
 // readURL reads the explorer's base address and takes the credentials out of
 // it. Its errors do not repeat the text, which may hold a password.
-func readURL(text string) (*url.URL, *url.Userinfo, error) {
+func readURL(text string, schemes []string) (*url.URL, *url.Userinfo, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, nil, errors.New("url cannot be read: write https://HOST/PATH")
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, nil, errors.New("url must be https://HOST/PATH (or http:// for a local explorer)")
+		return nil, nil, fmt.Errorf("url cannot be read: write %s", example(schemes))
+	case !slices.Contains(schemes, u.Scheme), u.Hostname() == "":
+		return nil, nil, fmt.Errorf("url must be %s (or %s:// for a local explorer)", example(schemes), schemes[len(schemes)-1])
+	case slices.Contains(schemes, "tcp") && (u.Port() == "" || strings.Trim(u.Path, "/") != ""):
+		return nil, nil, fmt.Errorf("url must have a port and no path: write %s", example(schemes))
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, nil, errors.New("url must have no ? and no #")
 	}
@@ -76,6 +83,13 @@ func readURL(text string) (*url.URL, *url.Userinfo, error) {
 	u.User = nil
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 	return u, user, nil
+}
+
+func example(schemes []string) string {
+	if slices.Contains(schemes, "tcp") {
+		return schemes[0] + "://HOST:PORT"
+	}
+	return schemes[0] + "://HOST/PATH"
 }
 
 func checkNumbers(s Settings) error {

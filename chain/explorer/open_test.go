@@ -29,7 +29,11 @@ func TestKinds(t *testing.T) {
 		}
 		seen[k.name] = true
 		for _, params := range []*chaincfg.Params{&chaincfg.MainNetParams, &chaincfg.RegressionNetParams} {
-			e, err := Open(Settings{Name: "witness", Kind: k.name, URL: "https://explorer.example/api/", RequestsPerSecond: 0.5}, params)
+			address, path := k.schemes[0]+"://explorer.example:4444", "/api"
+			if k.schemes[0] != "https" {
+				path = ""
+			}
+			e, err := Open(Settings{Name: "witness", Kind: k.name, URL: address + path + "/", RequestsPerSecond: 0.5}, params)
 			if err != nil {
 				t.Errorf("%s: %v", k.name, err)
 				continue
@@ -37,7 +41,7 @@ func TestKinds(t *testing.T) {
 			if abilities(e) == "" {
 				t.Errorf("%s can do nothing", k.name)
 			}
-			if e.Name != "witness" || e.Kind != k.name || e.Operator != "explorer.example" || e.URL != "https://explorer.example/api" {
+			if e.Name != "witness" || e.Kind != k.name || e.Operator != "explorer.example" || e.URL != address+path {
 				t.Errorf("%s: %+v", k.name, e)
 			}
 			if e.Pace.Interval() != 2*time.Second || e.Pace.Requests() != 0 {

@@ -21,6 +21,13 @@ const (
 	pauseJitter  = 0.2 // of a pause of our own choosing, so that restarts do not march in step
 )
 
+// How long after attempts at a connection that failed the next one waits:
+// doubling, and never longer than what is asked after at least so often.
+const (
+	firstRecovery = time.Second
+	lastRecovery  = 30 * time.Second
+)
+
 // Pace is how often one explorer is asked, and how that goes. Its methods are
 // safe for concurrent use.
 type Pace struct {
@@ -36,6 +43,8 @@ type Pace struct {
 	lastSuccess time.Time
 	pausedUntil time.Time
 	strikes     int // refusals for speed since the last success
+	attempts    int // at a connection, since the last that succeeded
+	recoversAt  time.Time
 }
 
 func newPace(perSecond float64) *Pace {
@@ -126,6 +135,29 @@ func (p *Pace) chosenPause() time.Duration {
 		pause = min(2*pause, lastPause)
 	}
 	return min(lastPause, pause+time.Duration(pauseJitter*p.chance()*float64(pause)))
+}
+
+// recovering says how long until the next attempt at a connection.
+func (p *Pace) recovering() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, p.recoversAt.Sub(p.now()))
+}
+
+// connected notes whether an attempt at a connection succeeded.
+func (p *Pace) connected(ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ok {
+		p.attempts, p.recoversAt = 0, time.Time{}
+		return
+	}
+	pause := firstRecovery
+	for range p.attempts {
+		pause = min(2*pause, lastRecovery)
+	}
+	p.attempts++
+	p.recoversAt = p.now().Add(pause)
 }
 
 func (p *Pace) sent() {

@@ -13,4 +13,30 @@ type Settings struct {
 	Timeout           time.Duration // of one request, body included; 0: 30 s
 	Proxy             string        // http://, https:// or socks5://; empty: HTTPS_PROXY and friends
 	UserAgent         string        // empty: btcwatch and its version
+
+	// Keys that only some kinds have; see Keys.
+	CAFile            string // certificates in PEM to trust in the place of the system's
+	CertificateSHA256 string // of the one certificate that is taken, 64 hexadecimal digits
+	CookieFile        string // holds USER:PASSWORD and is read at each question, since it changes with each start of a node
+	User              string
+	PasswordFile      string
 }
+
+// Keys are the keys of [explorers.NAME] that only some kinds have.
+func Keys(kindName string) []string { return find(kindName).keys }
+
+// Schemes are what the url of a kind may begin with, the safest first.
+func Schemes(kindName string) []string { return find(kindName).schemes }
+
+// find gives a kind by its name; of one that there is not, it has no keys and
+// the schemes of the web.
+func find(name string) kind {
+	for _, k := range kinds() {
+		if k.name == name {
+			return k
+		}
+	}
+	return kind{schemes: web()}
+}
+
+func web() []string { return []string{"https", "http"} }

@@ -48,6 +48,9 @@ func subjects() []subject {
 		{kind: "esplora", can: "Chain Blocks Headers Addresses Transactions Spends", serve: serveEsplora, endpoints: endpoints, notFound: esploraNotFound(),
 			optional: []string{"prevout", "witness", "is_coinbase", "size", "weight", "fee", "sigops", "scriptpubkey_asm"},
 			nullable: []string{"prevout", "fee", "sigops", "scriptpubkey_asm"}},
+		{kind: "electrum", can: "Chain Headers Addresses Transactions", serve: serveElectrum},
+		{kind: "node", can: "Chain Blocks Headers Transactions", serve: serveBitcoind, endpoints: nodeEndpoints, notFound: nodeNotFound(),
+			optional: []string{"jsonrpc", "error"}, nullable: []string{"jsonrpc", "error"}},
 		blockbookSubject(),
 		infoSubject(),
 	}
@@ -84,15 +87,22 @@ func everyEndpoint() (all []endpoint) {
 func (p endpoint) opened(t testing.TB, handler http.Handler, change ...func(*Settings)) *Explorer {
 	t.Helper()
 	var mu sync.Mutex
-	asked := 0
-	turn := func() int {
+	asked, faulted := 0, ""
+	turn := func(request string) int {
 		mu.Lock()
 		defer mu.Unlock()
+		if asked > len(p.before) && request == faulted {
+			return len(p.before) // the transport sends again what met a closed connection
+		}
 		asked++
+		if asked == len(p.before)+1 {
+			faulted = request
+		}
 		return asked - 1
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch n := turn(); {
+		body, _ := io.ReadAll(r.Body) // only then does the server see that a client leaves
+		switch n := turn(r.RequestURI + string(body)); {
 		case n < len(p.before):
 			io.WriteString(w, p.before[n])
 		case n > len(p.before) && n-len(p.before) <= len(p.after):

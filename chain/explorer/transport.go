@@ -21,8 +21,12 @@ import (
 
 // newTransport makes a transport of its own for each explorer, so that no
 // connection or proxy identity is shared among operators.
-func newTransport(proxy string) (*http.Transport, error) {
-	choose, err := proxyFunc(proxy)
+func newTransport(s Settings) (*http.Transport, error) {
+	choose, err := proxyFunc(s.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	config, err := trusting(s.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +34,7 @@ func newTransport(proxy string) (*http.Transport, error) {
 	return &http.Transport{
 		Proxy:                  choose,
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    15 * time.Second,
 		ForceAttemptHTTP2:      true, // setting TLSClientConfig turns it off otherwise
 		MaxIdleConns:           1,
