@@ -43,6 +43,8 @@ type health struct {
 	judged  time.Time
 	outages map[string]bool // kind and name of what is out, as recorded
 	idle    map[string]bool // kinds for which there is nothing to ask
+
+	keptMempool time.Time // when the mempool was seen last, as kept in the database
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
@@ -198,6 +200,9 @@ func (h *health) judge(ctx context.Context) error {
 		if err := h.carryOut(ctx, v); err != nil {
 			return err
 		}
+	}
+	if err := h.noteMempool(ctx); err != nil {
+		return err
 	}
 	return h.forgetIdle(ctx)
 }
