@@ -10,6 +10,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -122,7 +123,16 @@ type reading struct {
 	headers map[int32]wire.BlockHeader     // met in this pass
 	known   map[chainhash.Hash]*wire.MsgTx // met in this reading
 	ofList  map[chainhash.Hash]bool        // what list holds
+	began   time.Time                      // the part that is told next
 }
+
+// How long one part of a reading takes at most, before what is there is told:
+// at a slow pace each question takes seconds, and who waits must see that it
+// goes on.
+const (
+	shortPart   = time.Minute
+	longestPart = 5 * time.Minute
+)
 
 // mostKnown bounds what a reading keeps in memory.
 const mostKnown = 2000
@@ -189,21 +199,23 @@ func (h *reading) untold() (news []entry) {
 }
 
 func (h *reading) pass(ctx context.Context, news []entry, yield func([]*chain.Transaction, error) bool) error {
-	for part := range slices.Chunk(news, electrumPage) {
-		var page []*chain.Transaction
-		for _, one := range part {
-			tx, err := h.fetch(ctx, one)
-			if err != nil {
-				return err
-			}
-			page = append(page, tx)
+	var page []*chain.Transaction
+	h.began = h.client.pace.now()
+	for i, one := range news {
+		tx, err := h.fetch(ctx, one)
+		if err != nil {
+			return err
 		}
-		for _, one := range part {
-			h.told[one.id] = one.height
+		if page = append(page, tx); len(page) < electrumPage && i+1 < len(news) && h.took() < shortPart {
+			continue
+		}
+		for _, tx := range page {
+			h.told[tx.ID] = tx.Place.Height
 		}
 		if !yield(page, nil) {
 			return errStopped
 		}
+		page, h.began = nil, h.client.pace.now()
 	}
 	return nil
 }
@@ -217,14 +229,20 @@ func (e electrum) Mempool(ctx context.Context, a chain.Address) ([]*chain.Transa
 		}
 		txs, err := h.unconfirmed(ctx)
 		if !errors.Is(err, errMoved) {
-			return txs, err == nil, err
+			return txs, err == nil && len(txs) == len(h.list.unconfirmed), err
 		}
 	}
 	return nil, false, h.moving("mempool")
 }
 
+// unconfirmed gives the unconfirmed transactions, or as many of them as can be
+// waited for.
 func (h *reading) unconfirmed(ctx context.Context) (txs []*chain.Transaction, err error) {
+	h.began = h.client.pace.now()
 	for _, one := range h.list.unconfirmed {
+		if h.took() >= longestPart {
+			break
+		}
 		tx, err := h.fetch(ctx, one)
 		if err != nil {
 			return nil, err
@@ -246,7 +264,7 @@ func (h *reading) fetch(ctx context.Context, one entry) (*chain.Transaction, err
 	}
 	tx := &chain.Transaction{ID: one.id, Msg: msg}
 	// What the address spends was paid to it by a transaction on the list.
-	from := parents{get: h.get, known: h.known, must: func(id chainhash.Hash) bool { return h.ofList[id] }}
+	from := parents{get: h.get, known: h.known, may: h.may}
 	if tx.Spent, err = from.spent(ctx, msg); err != nil {
 		return nil, h.wrong(err)
 	}
@@ -257,6 +275,19 @@ func (h *reading) fetch(ctx context.Context, one entry) (*chain.Transaction, err
 	}
 	return tx, h.wrong(checkTouches(tx, h.address))
 }
+
+// may says whether a parent is asked for: one on the list, by which it is seen
+// what the address spends, as long as that can be waited for; another, which
+// only says who paid, for a shorter time.
+func (h *reading) may(id chainhash.Hash, asked int) bool {
+	if h.ofList[id] {
+		return h.took() < longestPart
+	}
+	return asked < mostParents && h.took() < shortPart
+}
+
+// took is how long the part being read has taken so far.
+func (h *reading) took() time.Duration { return h.client.pace.now().Sub(h.began) }
 
 // wrong counts what is wrong with answers that were each sound.
 func (h *reading) wrong(err error) error {

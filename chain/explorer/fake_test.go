@@ -286,13 +286,6 @@ func openedOn(t testing.TB, handler http.Handler, kind string, params *chaincfg.
 	return e
 }
 
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
 // rawOf gives the bytes of a transaction or block.
 func rawOf(of interface{ Serialize(w io.Writer) error }) []byte {
 	var raw bytes.Buffer

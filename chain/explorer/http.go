@@ -148,6 +148,11 @@ func (c *client) fetch(ctx context.Context, q question) ([]byte, error) {
 	if left := c.pace.paused(); left > 0 {
 		return nil, &Error{Kind: ErrRateLimited, RetryAfter: left, Detail: "not asked: it wants to be left alone"}
 	}
+	if c.lines != nil {
+		if err := c.lines.resting(c.pace); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.pace.wait(ctx); err != nil {
 		return nil, err
 	}

@@ -128,14 +128,20 @@ func isHangUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// connect makes sure that there is a connection, on which hello was said. After
-// attempts that failed it waits a while before the next.
+// resting is why nothing is asked now: attempts at a connection failed, and the
+// next is not due; nil where nothing speaks against asking.
+func (l *lines) resting(p *Pace) error {
+	left := p.recovering()
+	if l.conn != nil || left == 0 {
+		return nil
+	}
+	return &Error{Kind: ErrUnavailable, Detail: fmt.Sprintf("it does not take a connection; the next attempt is in %s", max(left.Round(time.Second), time.Second))}
+}
+
+// connect makes sure that there is a connection, on which hello was said.
 func (l *lines) connect(limited, ctx context.Context, c *client) error {
 	if l.conn != nil {
 		return nil
-	}
-	if left := c.pace.recovering(); left > 0 {
-		return &Error{Kind: ErrUnavailable, Detail: fmt.Sprintf("it does not take a connection; the next attempt is in %s", max(left.Round(time.Second), time.Second))}
 	}
 	err := l.open(limited, ctx, c)
 	if err != nil {
@@ -150,6 +156,7 @@ func (l *lines) open(limited, ctx context.Context, c *client) error {
 	if err != nil {
 		return c.brokenLine(ctx, err)
 	}
+	c.pace.sent() // hello is a question too
 	l.conn = conn
 	if l.config != nil {
 		secure := tls.Client(conn, l.config)

@@ -64,8 +64,8 @@ func readRawHeaders(r *jsonReader) (headers []wire.BlockHeader) {
 // raw transactions only: what has the id that an input names is what it spends.
 type parents struct {
 	get   func(ctx context.Context, id chainhash.Hash) (*wire.MsgTx, error)
-	known map[chainhash.Hash]*wire.MsgTx // met already; may be nil
-	must  func(chainhash.Hash) bool      // which are asked for beyond mostParents; nil: none
+	known map[chainhash.Hash]*wire.MsgTx          // met already; may be nil
+	may   func(id chainhash.Hash, asked int) bool // whether one more is asked for; nil: up to mostParents
 }
 
 // mostParents bounds what is asked about one transaction: one that gathers
@@ -86,7 +86,7 @@ func (p parents) spent(ctx context.Context, tx *wire.MsgTx) ([]*wire.TxOut, erro
 		if !ok {
 			parent = p.known[at.Hash]
 		}
-		if parent == nil && !ok && (asked < mostParents || p.must != nil && p.must(at.Hash)) {
+		if parent == nil && !ok && p.asks(at.Hash, asked) {
 			asked++
 			var err error
 			if parent, err = p.get(ctx, at.Hash); err != nil && !errors.Is(err, ErrNotFound) {
@@ -103,6 +103,13 @@ func (p parents) spent(ctx context.Context, tx *wire.MsgTx) ([]*wire.TxOut, erro
 		spent[i] = parent.TxOut[at.Index]
 	}
 	return spent, nil
+}
+
+func (p parents) asks(id chainhash.Hash, asked int) bool {
+	if p.may != nil {
+		return p.may(id, asked)
+	}
+	return asked < mostParents
 }
 
 // checkDescent checks that the first header has that hash and each of the

@@ -155,3 +155,17 @@ func amounts(one, other int64) []string {
 	}
 	return all
 }
+
+// paymentTo is a transaction of its own that pays a script so much.
+func paymentTo(script []byte, value int64) *wire.MsgTx {
+	tx := payment(value).Msg
+	tx.TxOut[0].PkScript = script
+	return tx
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
