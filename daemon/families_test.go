@@ -77,6 +77,11 @@ func TestKindsOfExplorers(t *testing.T) {
 			for kind := range strings.FieldsSeq(kinds) {
 				all = append(all, w.explorerOf(kind, ledger))
 			}
+			for _, sight := range Look(t.Context(), w.config, "test") {
+				if sight.Err != nil || sight.Tip != joined+1 {
+					t.Errorf("check sees %s at %d, %v", sight.Explorer.Name, sight.Tip, sight.Err)
+				}
+			}
 			w.watch(a, "label")
 			w.watch(b, "another")
 			w.began(ledger)

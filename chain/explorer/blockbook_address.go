@@ -58,7 +58,7 @@ func readBookAddress(r *jsonReader, a chain.Address, params *chaincfg.Params) *b
 		case "unconfirmedTxs":
 			p.unconfirmed = r.integer(0, math.MaxInt32)
 		case "balance", "totalReceived", "totalSent", "unconfirmedBalance":
-			p.sums[slices.Index(bookSums, key)] = readSum(r)
+			p.sums[slices.Index(bookSums(), key)] = readSum(r)
 		case "txids": // left out when there are none
 			r.array(func() { p.ids = append(p.ids, r.hash()) })
 		case "transactions":
@@ -70,7 +70,9 @@ func readBookAddress(r *jsonReader, a chain.Address, params *chaincfg.Params) *b
 	return p
 }
 
-var bookSums = []string{"balance", "totalReceived", "totalSent", "unconfirmedBalance"}
+func bookSums() []string {
+	return []string{"balance", "totalReceived", "totalSent", "unconfirmedBalance"}
+}
 
 // readSum reads a sum that is only compared with the one before: what is
 // unconfirmed can be negative, and servers have counted wrongly.
