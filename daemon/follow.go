@@ -181,10 +181,25 @@ func (f *follower) next(ctx context.Context, seen []shown, position sql.Position
 		f.turns.failed(e.Name, f.now(), f.now().Sub(began))
 		failures, failed = append(failures, err), e.Name
 	}
-	if len(failures) == 0 {
-		return fmt.Errorf("cover block %d: no explorer that gives blocks shows it", position.Height+1)
-	}
+	failures = append(failures, f.headersAhead(ctx, seen, position)...)
 	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
+}
+
+// headersAhead asks those that give no blocks whether they have the next one:
+// where they do, whoever gives blocks is behind.
+func (f *follower) headersAhead(ctx context.Context, seen []shown, position sql.Position) (failures []error) {
+	for _, e := range seen {
+		if e.tip <= position.Height || e.Blocks != nil {
+			continue
+		}
+		hash, err := e.Chain.BlockHash(ctx, position.Height+1)
+		f.note(e.Explorer, err)
+		if err == nil {
+			err = fmt.Errorf("%w: %s has the header %s, and nobody who gives blocks has that one", errWithheld, e.Name, hash)
+		}
+		failures = append(failures, err)
+	}
+	return failures
 }
 
 // attempt is take, where a panic is the fault of the explorer whose answer

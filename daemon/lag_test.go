@@ -77,7 +77,7 @@ func newLookout(t *testing.T, blocks int) *lookout {
 }
 
 func (l *lookout) explorer(name string, v voice) {
-	l.explorers = append(l.explorers, &explorer.Explorer{Name: name, Operator: name, Chain: v})
+	l.explorers = append(l.explorers, &explorer.Explorer{Name: name, Operator: name, Chain: v, Blocks: v})
 }
 
 // watch makes rounds, one in half a minute, and judges after each.
@@ -262,4 +262,40 @@ func TestIdle(t *testing.T) {
 	if over := w.idleOutages(); len(over) != 0 {
 		t.Errorf("after a bad answer %v are closed", over)
 	}
+}
+
+// TestHeadersWithoutBlocks: who gives no blocks is never asked for one, covers
+// nothing, and yet shows when those that do are behind.
+func TestHeadersWithoutBlocks(t *testing.T) {
+	headers := func(l *lookout, v voice) {
+		l.explorers = append(l.explorers, &explorer.Explorer{Name: "headers", Operator: "another", Chain: v})
+	}
+	t.Run("at the same tip", func(t *testing.T) {
+		l := newLookout(t, 5)
+		headers(l, honest(l.ledger, 5))
+		l.explorer("one", honest(l.ledger, 5))
+		if err := l.watch(time.Minute); err != nil {
+			t.Error(err)
+		}
+		if p := must(l.store.Position(t.Context())); p.Height != 5 {
+			t.Errorf("covered up to %d, want 5", p.Height)
+		}
+		l.wantsWord("headers", "ok")
+		l.wantsWord("one", "ok")
+	})
+	t.Run("ahead", func(t *testing.T) {
+		l := newLookout(t, 5)
+		l.explorer("behind", honest(l.ledger, 4))
+		headers(l, honest(l.ledger, 5))
+		if err := l.watch(3 * time.Minute); err == nil || !strings.Contains(err.Error(), "nobody who gives blocks") {
+			t.Errorf("the round gives %v", err)
+		}
+		l.wantsOut("for three minutes", "blocks ", false)
+		l.watch(4 * time.Minute)
+		l.wantsOut("for seven minutes", "blocks ", true)
+		l.wantsOut("for seven minutes", "explorer headers", false)
+		if p := must(l.store.Position(t.Context())); p.Height != 4 {
+			t.Errorf("covered up to %d, want 4", p.Height)
+		}
+	})
 }

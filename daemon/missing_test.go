@@ -47,7 +47,7 @@ func (l *ledgerOf) replace(old *chain.Transaction, input int, by *chain.Transact
 func newMissed(t *testing.T, droppedAfter time.Duration, payments ...*chain.Transaction) (*missing, *ledgerOf) {
 	t.Helper()
 	l := &ledgerOf{txs: map[chainhash.Hash]*chain.Transaction{}, spends: map[chainhash.Hash]*chain.Transaction{}}
-	a := newAsked(t, 1, &explorer.Explorer{Name: "one", Addresses: scripted{}, Transactions: l})
+	a := newAsked(t, 1, &explorer.Explorer{Name: "one", Addresses: scripted{}, Transactions: l, Spends: l})
 	c := a.begun(t)
 	c.MineEmpty(1)
 	position := must(a.store.Position(t.Context()))

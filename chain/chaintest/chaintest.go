@@ -1,7 +1,8 @@
 // Package chaintest builds chains to test against: a real btcd regtest node,
 // blocks of our own making where a node is too slow or too honest, a wallet
-// that pays and signs on either, and an Esplora-shaped server over either with
-// faults to order. It serves tests, benchmarks and the demo and is no part of
+// that pays and signs on either, and servers over either in the shape of
+// Esplora's, of the Electrum protocol's and of Bitcoin Core's, with faults to
+// order. It serves tests, benchmarks and the demo and is no part of
 // the daemon.
 //
 //	node, err := chaintest.StartNode(ctx, chaintest.NodeOptions{})
