@@ -33,7 +33,7 @@ type Error struct {
 	RetryAfter time.Duration // how long to leave the explorer alone; 0: not said
 	Detail     string        // our words: an explorer's text is never passed on
 
-	cause error // the context's end, where that is why
+	cause error // the context's end, or errTooLarge, where that is why
 }
 
 // Error says what was asked of whom and what went wrong.
@@ -55,7 +55,7 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// Unwrap gives the kind, and the context's end where that is why.
+// Unwrap gives the kind, and the cause where one is known.
 func (e *Error) Unwrap() []error {
 	if e.cause != nil {
 		return []error{e.Kind, e.cause}

@@ -7,22 +7,10 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 
 	"btcwatch/chain"
-)
-
-const (
-	// historyPasses is how often a history is read from the top while the
-	// chain, or a balancer between differing servers, moves under it.
-	historyPasses = 4
-	// pageTries is how often a page is asked for before a history that has
-	// begun is given up: starting over would cost all its pages again.
-	pageTries = 4
-	// historyPatience is the longest that a history begun waits for a page.
-	historyPatience = 2 * time.Minute
 )
 
 // History asks for the confirmed transactions of an address.
@@ -34,34 +22,15 @@ const (
 // stood.
 func (e esplora) History(ctx context.Context, a chain.Address) iter.Seq2[[]*chain.Transaction, error] {
 	return func(yield func([]*chain.Transaction, error) bool) {
-		h := &history{esplora: e, address: a, told: map[chainhash.Hash]chainhash.Hash{}, yield: yield}
-		for range historyPasses {
-			err := h.pass(ctx)
-			switch {
-			case err == nil, errors.Is(err, errStopped):
-				return
-			case !errors.Is(err, errMoved):
-				yield(nil, err)
-				return
-			}
-		}
-		moving := &Error{Kind: ErrUnavailable, Detail: fmt.Sprintf("its chain moved under the reading %d times", historyPasses)}
-		yield(nil, e.client.about(h.question(nil), e.client.count(moving)))
+		h := &history{esplora: e, paged: newPaged(e.client, a, yield)}
+		h.passes(ctx, h.pass, h.question(nil))
 	}
 }
-
-var (
-	errStopped = errors.New("the caller has enough")
-	errMoved   = errors.New("the chain moved under the reading")
-)
 
 // history is one reading of one address's history.
 type history struct {
 	esplora
-	address chain.Address
-	told    map[chainhash.Hash]chainhash.Hash // transactions yielded, and in which block
-	yield   func([]*chain.Transaction, error) bool
-	begun   bool
+	paged
 }
 
 // pass reads all pages from the top.
@@ -89,7 +58,7 @@ func (h *history) pass(ctx context.Context) error {
 
 // page asks for the page after the cursor and gives it newest first.
 func (h *history) page(ctx context.Context, cursor *chain.Transaction, used map[chainhash.Hash]chainhash.Hash) ([]*chain.Transaction, error) {
-	return patiently(ctx, h, func() ([]*chain.Transaction, error) {
+	return patiently(ctx, &h.paged, func() ([]*chain.Transaction, error) {
 		return ask(ctx, h.client, h.question(cursor), func(body []byte) ([]*chain.Transaction, error) {
 			page, err := readAddressTransactions(body, h.address)
 			if err == nil {
@@ -131,19 +100,6 @@ func checkPage(page []*chain.Transaction, used map[chainhash.Hash]chainhash.Hash
 	return nil
 }
 
-// tell yields what was not told yet, or told of another block.
-func (h *history) tell(page []*chain.Transaction) (more bool) {
-	var news []*chain.Transaction
-	for _, tx := range page {
-		if block, ok := h.told[tx.ID]; !ok || block != tx.Place.Block {
-			h.told[tx.ID] = tx.Place.Block
-			news = append(news, tx)
-		}
-	}
-	h.begun = true
-	return len(news) == 0 || h.yield(news, nil)
-}
-
 // checkEnd believes an empty page only while the cursor is confirmed in the
 // block that it was in. (Its status alone is no proof that it exists: an
 // unknown transaction reads as unconfirmed.)
@@ -153,7 +109,7 @@ func (h *history) checkEnd(ctx context.Context, cursor *chain.Transaction) error
 	}
 	q := question{words: fmt.Sprintf("status of %s", cursor.ID),
 		path: fmt.Sprintf("/tx/%s/status", cursor.ID), limit: jsonLimit, absent: true}
-	place, err := patiently(ctx, h, func() (*chain.Place, error) {
+	place, err := patiently(ctx, &h.paged, func() (*chain.Place, error) {
 		return ask(ctx, h.client, q, func(body []byte) (*chain.Place, error) { return readJSON(body, readPlace) })
 	})
 	switch {
@@ -165,26 +121,4 @@ func (h *history) checkEnd(ctx context.Context, cursor *chain.Transaction) error
 		return errMoved
 	}
 	return nil
-}
-
-// patiently asks again, after a while, where a history that has begun would
-// otherwise be lost to a passing trouble. The first page is asked for once: the
-// caller may have another explorer to turn to.
-func patiently[T any](ctx context.Context, h *history, ask func() (T, error)) (T, error) {
-	for try := 1; ; try++ {
-		answer, err := ask()
-		if err == nil || !h.begun || try == pageTries || ctx.Err() != nil {
-			return answer, err
-		}
-		if !errors.Is(err, ErrRateLimited) && !errors.Is(err, ErrUnavailable) {
-			return answer, err
-		}
-		pause, told := RetryAfter(err)
-		if !told {
-			pause = time.Second << try
-		}
-		if pause > historyPatience || h.client.pace.sleep(ctx, pause) != nil {
-			return answer, err
-		}
-	}
 }

@@ -120,5 +120,5 @@ type Counters struct {
 type Spend struct {
 	TxID  chainhash.Hash
 	Input uint32
-	Place *chain.Place // nil while unconfirmed
+	Place *chain.Place // nil while unconfirmed; of some kinds only the height is known
 }

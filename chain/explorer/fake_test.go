@@ -1,11 +1,13 @@
 package explorer
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -265,4 +267,30 @@ func unhex(text string) []byte {
 		panic(err)
 	}
 	return data
+}
+
+// openedOn is an explorer of a kind at the address of a handler.
+func openedOn(t testing.TB, handler http.Handler, kind string, params *chaincfg.Params) *Explorer {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	url := server.URL
+	if kind == "blockbook" {
+		url += "/api/v2"
+	}
+	e, err := Open(Settings{Name: "witness", Kind: kind, URL: url}, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// rawOf gives the bytes of a transaction or block.
+func rawOf(of interface{ Serialize(w io.Writer) error }) []byte {
+	var raw bytes.Buffer
+	if err := of.Serialize(&raw); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return raw.Bytes()
 }

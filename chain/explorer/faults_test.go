@@ -39,6 +39,7 @@ type endpoint struct {
 	after  []string // and to what is asked from there
 	json   bool
 	absent bool               // there is a proper answer that the thing does not exist
+	empty  bool               // an empty hash is one
 	none   string             // a proper answer that there is none; empty: there is not
 	gone   []http.HandlerFunc // proper answers that it does not exist; nil: those of its kind
 	ask    func(ctx context.Context, e *Explorer) (got any, err error)
@@ -608,7 +609,11 @@ func TestSpoiltAmountsAndHashes(t *testing.T) {
 		if p.json && aHash.MatchString(p.good) {
 			for _, hash := range []string{`"00"`, `""`, `"` + strings.Repeat("g", 64) + `"`, `"` + strings.Repeat("0", 66) + `"`, "7", "null", "[]"} {
 				spoilt := aHash.ReplaceAllString(p.good, hash)
-				wantFailure(t, p, p.opened(t, text("%s", spoilt)), ErrMalformed)
+				kinds := []error{ErrMalformed}
+				if hash == `""` && p.empty {
+					kinds = []error{ErrNotFound}
+				}
+				wantFailure(t, p, p.opened(t, text("%s", spoilt)), kinds...)
 			}
 		}
 	}
@@ -622,19 +627,37 @@ func TestMissingFieldIsMalformed(t *testing.T) {
 			continue
 		}
 		for _, path := range fields(t, p.good) {
-			key := path[len(path)-1]
+			is := func(names []string) bool { return slices.ContainsFunc(names, named(path)) }
 			for _, null := range []bool{false, true} {
 				e := p.opened(t, text("%s", without(t, p.good, path, null)))
-				if null && slices.Contains(p.subject.nullable, key) || !null && slices.Contains(p.subject.optional, key) {
+				if null && is(p.subject.nullable) || !null && is(p.subject.optional) {
 					if _, err := p.ask(t.Context(), e); err != nil {
 						t.Errorf("%s: without %v (null: %v): %v", p.name, path, null, err)
 					}
 					continue
 				}
-				wantFailure(t, p, e, ErrMalformed)
+				kind := ErrMalformed
+				if !null && is(p.subject.zero) {
+					kind = ErrLying
+				}
+				if err := wantFailure(t, p, e, kind); err == nil {
+					t.Errorf("%s: without %v (null: %v)", p.name, path, null)
+				}
 			}
 		}
 	}
+}
+
+// named says whether a path ends in a name; a longer one has dots.
+func named(path []string) func(name string) bool {
+	var keys []string
+	for _, key := range path {
+		if _, err := strconv.Atoi(key); err != nil {
+			keys = append(keys, key)
+		}
+	}
+	dotted := "." + strings.Join(keys, ".")
+	return func(name string) bool { return strings.HasSuffix(dotted, "."+name) }
 }
 
 // fields gives the path of every key of a JSON text; indexes are decimal.

@@ -22,6 +22,10 @@ const (
 	headerLimit = 64 << 10
 )
 
+// errTooLarge tells an answer that is larger than expected from one that cannot
+// be understood: less may be asked for.
+var errTooLarge = errors.New("the answer is too large")
+
 const defaultTimeout = 30 * time.Second
 
 // client asks one explorer, one question at a time.
@@ -47,7 +51,12 @@ type question struct {
 	limit  int64  // bytes of the answer
 	absent bool   // a 404 can mean that what was asked for does not exist
 	urgent bool   // goes before those that wait
+	reason reason // how this kind of explorer words an unsuccessful answer; nil: as most do
 }
+
+// reason reads an unsuccessful answer, whose body comes in lower case; a nil
+// kind leaves it to the rules for all.
+type reason func(status int, text string, absent bool) (detail string, kind error)
 
 func newClient(s Settings, k kind) (*client, error) {
 	base, user, err := readURL(s.URL, k.schemes)
@@ -219,7 +228,7 @@ func (c *client) body(ctx context.Context, res *http.Response, limit int64) ([]b
 		return nil, c.broken(ctx, err)
 	}
 	if int64(len(body)) > limit {
-		return nil, malformed("the answer is larger than %d bytes", limit)
+		return nil, &Error{Kind: ErrMalformed, Detail: fmt.Sprintf("the answer is larger than %d bytes", limit), cause: errTooLarge}
 	}
 	return body, nil
 }

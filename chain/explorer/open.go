@@ -27,6 +27,8 @@ func kinds() []kind {
 		{name: "esplora", open: openEsplora, schemes: web()},
 		{name: "electrum", open: openElectrum, schemes: []string{"ssl", "tcp"}, keys: []string{"ca_file", "certificate_sha256"}},
 		{name: "node", open: openNode, schemes: web(), keys: []string{"user", "password_file", "cookie_file", "ca_file"}},
+		{name: "blockbook", open: openBlockbook, schemes: web()},
+		{name: "blockchaininfo", open: openBlockchainInfo, schemes: web()},
 	}
 }
 

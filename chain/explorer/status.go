@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -39,11 +40,17 @@ func (c *client) unsuccessful(res *http.Response, q question) error {
 
 func statusKind(res *http.Response, q question) (detail string, kind error) {
 	status := res.StatusCode
+	text := sync.OnceValue(func() string { return errorText(res) })
+	if q.reason != nil && status >= 400 && status != http.StatusTooManyRequests && !isHTML(res.Header) {
+		if detail, kind = q.reason(status, text(), q.absent); kind != nil {
+			return detail, kind
+		}
+	}
 	switch {
 	case status == http.StatusTooManyRequests:
 		return "asked too often: lower requests_per_second", ErrRateLimited
 	case status == http.StatusNotFound:
-		return notFound(res, q)
+		return notFound(res, text(), q)
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
 		return "it has trouble of its own", ErrUnavailable
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
@@ -51,15 +58,14 @@ func statusKind(res *http.Response, q question) (detail string, kind error) {
 	case status >= 300 && status < 400:
 		return "it redirects, which is not followed: set url to where it leads, if that is its own", ErrRefused
 	case status >= 400:
-		return refusal(errorText(res)), ErrRefused
+		return refusal(text()), ErrRefused
 	}
 	return "it answers with an unexpected status", ErrMalformed
 }
 
 // notFound tells "there is no such transaction" from "there is no such page":
 // a wrong base address, or a proxy's own 404, must never read as the former.
-func notFound(res *http.Response, q question) (detail string, kind error) {
-	text := errorText(res)
+func notFound(res *http.Response, text string, q question) (detail string, kind error) {
 	page := isHTML(res.Header) || strings.HasPrefix(text, "<") ||
 		strings.Contains(text, "endpoint does not exist") || strings.Contains(text, "page not found")
 	if q.absent && !page && (strings.Contains(text, "not found") || strings.Contains(text, "no such")) {

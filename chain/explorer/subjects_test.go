@@ -26,13 +26,20 @@ type subject struct {
 	// bareKeys: what was paid to a bare public key is listed at the address of
 	// that key. Kinds differ in that, and neither is wrong.
 	bareKeys bool
+	// lightSpends: who spends is known in blocks only, by the height and not the
+	// block.
+	lightSpends bool
+	// oneHeader: an answer holds no more.
+	oneHeader bool
 	// endpoints gives each question with the answer that is right, for the faults
 	// of HTTP; nil for a kind that does not speak it, whose own tests have as many.
 	endpoints func() []endpoint
 	// notFound are the answers that properly say: it does not exist.
 	notFound []http.HandlerFunc
-	// optional may be missing in an answer, nullable may be null.
-	optional, nullable []string
+	// optional may be missing in an answer, nullable may be null; zero is left out
+	// where it is zero, which contradicts the rest of the answer. Names may be
+	// longer: vin.value.
+	optional, nullable, zero []string
 }
 
 // subjects has a line for every kind of explorer.
@@ -44,6 +51,8 @@ func subjects() []subject {
 		{kind: "electrum", can: "Chain Headers Addresses Transactions", serve: serveElectrum},
 		{kind: "node", can: "Chain Blocks Headers Transactions", serve: serveBitcoind, endpoints: nodeEndpoints, notFound: nodeNotFound(),
 			optional: []string{"jsonrpc", "error"}, nullable: []string{"jsonrpc", "error"}},
+		blockbookSubject(),
+		infoSubject(),
 	}
 }
 
@@ -93,7 +102,7 @@ func (p endpoint) opened(t testing.TB, handler http.Handler, change ...func(*Set
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // only then does the server see that a client leaves
-		switch n := turn(r.URL.Path + string(body)); {
+		switch n := turn(r.RequestURI + string(body)); {
 		case n < len(p.before):
 			io.WriteString(w, p.before[n])
 		case n > len(p.before) && n-len(p.before) <= len(p.after):
