@@ -333,10 +333,14 @@ CREATE TABLE btcwatch.gap (
     at          timestamptz NOT NULL
 );
 
--- An outage of an explorer or of the whole watch; its row is the episode.
+-- An outage of an explorer, a channel or the watch itself; its row is the episode.
+-- tip: no explorer shows a new block, for so long that it must be told as
+-- blindness; quiet: not for so long yet. name is that of the explorer, the
+-- channel or the job.
 CREATE TABLE btcwatch.outage (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind   text NOT NULL CHECK (kind IN ('explorer', 'blocks', 'mempool', 'channel')),
+    kind   text NOT NULL CHECK (kind IN (
+        'explorer', 'channel', 'blocks', 'mempool', 'tip', 'quiet', 'backlog', 'schedule', 'delivery')),
     name   text NOT NULL DEFAULT '',
     reason text NOT NULL,
     since  timestamptz NOT NULL, -- last good answer before it
