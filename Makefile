@@ -45,8 +45,10 @@ check: need-go
 demo: deps build ## show the whole job at work, in about a minute
 	@CGO_ENABLED=0 go run ./chain/chaintest/demo
 
-bench: deps ## measure speed and memory
-	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+bench: deps ## measure speed and memory, and say which promises are kept
+	@mkdir -p bin
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./... | tee bin/bench.txt
+	@echo; echo "What was promised:"; sed -n 's/^.*_test\.go:[0-9]*: \(.* goal: .*\)$$/  \1/p' bin/bench.txt
 
 run: build config.toml ## run here, with ./config.toml and ./data
 	@exec ./bin/btcwatch run --config config.toml

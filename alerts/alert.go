@@ -97,10 +97,17 @@ type Data struct {
 	OccurredAt    *time.Time `json:"occurred_at,omitempty"` // block time, or first sight
 	ObservedAt    *time.Time `json:"observed_at,omitempty"`
 	Historic      bool       `json:"historic,omitempty"`
-	Corrects      string     `json:"corrects,omitempty"`    // id of the alert that this one corrects
-	ReplacedBy    string     `json:"replaced_by,omitempty"` // txid that spends the same money instead
-	Links         []string   `json:"links,omitempty"`
-	Summary       string     `json:"summary"`
+	// LateSeconds is how long after the time of its block a payment was found, where
+	// that was late: more than two hours, or more than ten minutes while the watch had
+	// not been at the tip of the chain for as long. Absent: in time.
+	LateSeconds      int64      `json:"late_seconds,omitempty"`
+	LateConfirmation bool       `json:"late_confirmation,omitempty"` // only that it is in a block: it had been seen unconfirmed
+	BehindSince      *time.Time `json:"behind_since,omitempty"`      // when the watch had last been at the tip before, where that is why
+
+	Corrects   string   `json:"corrects,omitempty"`    // id of the alert that this one corrects
+	ReplacedBy string   `json:"replaced_by,omitempty"` // txid that spends the same money instead
+	Links      []string `json:"links,omitempty"`
+	Summary    string   `json:"summary"`
 
 	BalanceSat      *int64         `json:"balance_sat,omitempty"`       // of the address, confirmed, after this; absent when not known
 	FirstActivityAt *time.Time     `json:"first_activity_at,omitempty"` // earliest payment recorded at the address

@@ -34,6 +34,10 @@ type Payment struct {
 	ObservedAt    time.Time // when this was noticed here: the time of the alert
 	Historic      bool      // at or below the height at which the watch began
 
+	FoundAt    time.Time // when it was first known here that the block holds it; zero: not known
+	CoveredAt  time.Time // when the chain had last been covered to its tip before that; zero: never
+	SeenBefore bool      // it was seen unconfirmed before that
+
 	// PlacedBy are the explorers that said the payment was in a block that does
 	// not hold it; a correction then says so. None: its block left the chain.
 	PlacedBy []string
@@ -131,6 +135,7 @@ func (p Payment) data() Data {
 		BlockHeight: p.BlockHeight, BlockHash: p.BlockHash, Confirmations: p.confirmations(),
 		ReportedBy: p.ReportedBy, OccurredAt: moment(p.OccurredAt), ObservedAt: moment(p.ObservedAt),
 		Historic: p.Historic, Corrects: p.corrects(), Links: p.Links,
+		LateSeconds: int64(p.late() / time.Second), LateConfirmation: p.late() > 0 && p.SeenBefore, BehindSince: p.behindSince(),
 		BalanceSat: p.BalanceSat, FirstActivityAt: momentOf(p.FirstActivityAt),
 		Counterparties: parties, MoreParties: more,
 	}

@@ -47,6 +47,9 @@ func (r Report) faults() []string {
 	if r.GapCount > 0 {
 		faults = append(faults, count(r.GapCount, "gap", "gaps"))
 	}
+	if r.Late > 0 {
+		faults = append(faults, count(r.Late, "payment was found late", "payments were found late"))
+	}
 	if len(r.Explorers) == 0 {
 		faults = append(faults, "no explorer is configured")
 	}
@@ -110,6 +113,10 @@ func (r Report) payments() []string {
 	if r.DustCount > 0 {
 		lines = append(lines, "Dust (up to "+grouped(Dust)+" sat, told here only): "+
 			count(r.DustCount, "payment", "payments")+", "+btc(r.DustSat)+".")
+	}
+	if r.Late > 0 {
+		lines = append(lines, "Found late: "+count(r.Late, "payment", "payments")+", up to "+
+			span(time.Duration(r.LateMost)*time.Second)+" after the time of the block.")
 	}
 	if r.Deeper > 0 {
 		lines = append(lines, "Confirmations beyond the first: "+count(r.Deeper, "payment", "payments")+".")

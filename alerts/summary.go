@@ -89,7 +89,7 @@ func standing(d Data) string {
 	if d.Proof == Proven {
 		text += "; proven"
 	}
-	return text
+	return text + lateness(d)
 }
 
 func blockNumber(d Data) string {

@@ -486,3 +486,29 @@ func FuzzVerifyBlock(f *testing.F) {
 		}
 	})
 }
+
+// A transaction that is marked to have a witness and has none is none to the
+// network. Its id would be another one by where its bytes lie than by what they
+// say.
+func TestMarkedForAWitnessWithoutOne(t *testing.T) {
+	ledger := chaintest.NewChain()
+	block := ledger.MineEmpty(1)
+	var raw bytes.Buffer
+	if err := block.Serialize(&raw); err != nil {
+		t.Fatal(err)
+	}
+	const version, lockTime = 80 + 1 + 4, 4 // header, count of transactions, version
+	plain := raw.Bytes()
+	marked := slices.Concat(plain[:version], []byte{0, 1}, plain[version:len(plain)-lockTime], []byte{0}, plain[len(plain)-lockTime:])
+	tip := chain.Tip{Height: 0, Hash: block.Header.PrevBlock}
+	verify := func(raw []byte) error {
+		_, err := chain.VerifyBlock(raw, block.BlockHash(), tip, ledger.Params(), someTime())
+		return err
+	}
+	if err := verify(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := verify(marked); !errors.Is(err, chain.ErrFalseBlock) {
+		t.Errorf("it gives %v", err)
+	}
+}

@@ -56,6 +56,30 @@ func parents(nodes []chainhash.Hash) []chainhash.Hash {
 // so many.
 func Depth(count int) int { return bits.Len(uint(count - 1)) }
 
+// Most is the most transactions that a block can have in which this is the
+// branch of an id. Where no hash on the way stands beside itself, nothing shows
+// where a level ends, and none of the numbers that fit is better than another.
+func (b Branch) Most(id chainhash.Hash) int {
+	last, node := 1<<len(b.Siblings)-1, id
+	for level, sibling := range b.Siblings {
+		at := b.Index >> level
+		if at%2 == 0 && sibling == node { // the odd end: what stands below is the rest of the block
+			last = (at+1)<<level - 1
+			break
+		}
+		node = b.above(level, node)
+	}
+	return min(last+1, MaxTransactions)
+}
+
+// above is the hash of a node at a level and the one beside it.
+func (b Branch) above(level int, node chainhash.Hash) chainhash.Hash {
+	if b.Index>>level%2 == 1 {
+		return blockchain.HashMerkleBranches(&b.Siblings[level], &node)
+	}
+	return blockchain.HashMerkleBranches(&node, &b.Siblings[level])
+}
+
 // Check says whether the branch leads from an id to the root of a block with so
 // many transactions. A sibling that equals the node beside it is refused but at
 // the odd end of a level, where it must: otherwise a block could be read in two
@@ -77,11 +101,7 @@ func (b Branch) Check(id chainhash.Hash, count int, root chainhash.Hash) error {
 		if (sibling == node) != odd {
 			return fmt.Errorf("%w: at step %d a hash stands beside itself, or does not where it must", ErrFalseBranch, level+1)
 		}
-		if at%2 == 1 {
-			node = blockchain.HashMerkleBranches(&sibling, &node)
-		} else {
-			node = blockchain.HashMerkleBranches(&node, &sibling)
-		}
+		node = b.above(level, node)
 	}
 	if node != root {
 		return fmt.Errorf("%w: it leads to %s and not to the root %s", ErrFalseBranch, node, root)

@@ -204,6 +204,7 @@ func FuzzBranch(f *testing.F) {
 			siblings = append(siblings, s[:]...)
 		}
 		f.Add(b.Index, 7, ids[b.Index][:], root[:], siblings)
+		f.Add(b.Index, 0, ids[b.Index][:], root[:], siblings) // nobody says how many
 	}
 	f.Fuzz(func(t *testing.T, index, count int, id, root, siblings []byte) {
 		b := chain.Branch{Index: index}
@@ -213,6 +214,9 @@ func FuzzBranch(f *testing.F) {
 		var from, to chainhash.Hash
 		copy(from[:], id)
 		copy(to[:], root)
+		if count == 0 {
+			count = b.Most(from)
+		}
 		if b.Check(from, count, to) != nil {
 			return
 		}

@@ -39,7 +39,10 @@ func CheckBlock(raw []byte, params *chaincfg.Params, now time.Time) (*Block, err
 	return verified(block), nil
 }
 
-// parseBlock reads a block that fills the bytes to the last.
+// parseBlock reads a block that fills the bytes to the last. Its transactions
+// are hashed from where they lie, which is the same as from what they say: btcd
+// takes numbers in their shortest form only, and no mark of a witness without
+// one.
 func parseBlock(raw []byte) (*btcutil.Block, error) {
 	var msg wire.MsgBlock
 	reader := bytes.NewReader(raw)
@@ -49,7 +52,7 @@ func parseBlock(raw []byte) (*btcutil.Block, error) {
 	if reader.Len() != 0 {
 		return nil, fmt.Errorf("%w: %d bytes too many", ErrFalseBlock, reader.Len())
 	}
-	return btcutil.NewBlock(&msg), nil
+	return btcutil.NewBlockFromBlockAndBytes(&msg, raw), nil
 }
 
 // coinbaseHeight is the height that a coinbase begins with. Blocks of version 1

@@ -35,9 +35,9 @@ type EvidenceProof struct {
 type EvidenceBlock struct {
 	Height           int32      `json:"height"`
 	Hash             HashText   `json:"hash"`
-	Index            int        `json:"index"` // of the transaction in the block
-	TxCount          int        `json:"tx_count"`
-	Siblings         []HashText `json:"siblings"` // of the transaction, the lowest first
+	Index            int        `json:"index"`              // of the transaction in the block
+	TxCount          *int       `json:"tx_count,omitempty"` // absent: not known
+	Siblings         []HashText `json:"siblings"`           // of the transaction, the lowest first
 	Coinbase         Hex        `json:"coinbase"`
 	CoinbaseSiblings []HashText `json:"coinbase_siblings"`
 	FirstHeight      int32      `json:"first_header_height"`
@@ -69,7 +69,8 @@ type EvidenceStart struct {
 	Height  int32     `json:"height"` // the first block after it
 	Parent  HashText  `json:"parent"`
 	RestsOn string    `json:"rests_on"`
-	Proves  bool      `json:"proves"` // false: it rests on one operator's word
+	Proves  bool      `json:"proves"`     // false: it rests on one operator's word
+	Left    bool      `json:"left_chain"` // the headers lead past it: the chain was reorganised there
 	At      time.Time `json:"at"`
 }
 

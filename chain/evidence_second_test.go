@@ -13,11 +13,14 @@ import (
 	"fmt"
 	"math/big"
 	"math/bits"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"time"
 )
 
 type secondFile struct {
@@ -29,7 +32,7 @@ type secondFile struct {
 			Height           int64
 			Hash             string
 			Index            int64
-			TxCount          int64 `json:"tx_count"`
+			TxCount          *int64 `json:"tx_count"`
 			Siblings         []string
 			Coinbase         string
 			CoinbaseSiblings []string `json:"coinbase_siblings"`
@@ -38,9 +41,11 @@ type secondFile struct {
 		}
 	}
 	Stated struct {
+		MadeAt time.Time `json:"made_at"`
 		Starts []struct {
 			Height int64
 			Parent string
+			Left   bool `json:"left_chain"`
 		}
 		Spent []struct {
 			Input  int
@@ -156,7 +161,8 @@ func secondTransaction(text string) (tx secondTx) {
 }
 
 // second reads a file and says what it proves: the block, the confirmations and
-// their work.
+// their work; the checkpoint below and the work in between, the one above, and
+// the start.
 func second(file []byte) (verdict string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -186,7 +192,7 @@ func second(file []byte) (verdict string, err error) {
 	for _, a := range f.Stated.Addresses {
 		must(!known[a.Address], "an address twice")
 		known[a.Address] = true
-		must(secondAddress(a.Script) == a.Address, "the script of an address")
+		must(secondAddress(a.Script, f.Network) == a.Address, "the script of an address")
 		must(len(a.Movements)+len(a.Revealed) > 0, "an address that is not concerned")
 		if moved := movements(a.Script); len(moved)+len(a.Movements) > 0 {
 			must(reflect.DeepEqual(moved, a.Movements), "movements")
@@ -208,66 +214,191 @@ func second(file []byte) (verdict string, err error) {
 	}
 
 	must(b.First >= 0 && b.First+int64(len(b.Headers)) < 1<<31, "heights")
-	var hashes, roots []string
-	var times []uint32
-	work := new(big.Int)
+	var headers []secondHeader
+	work, between := new(big.Int), new(big.Int)
+	points := secondCheckpoints(f.Network)
+	below, beyond := int64(-1), int64(-1)
+	anchor := func(height int64, hash string) {
+		point, is := points[height]
+		must(!is || point == hash, "a checkpoint")
+		if is && height <= b.Height {
+			below = height
+			between = new(big.Int)
+		} else if is && beyond < 0 {
+			beyond = height
+		}
+	}
 	for i, text := range b.Headers {
-		h, _ := hex.DecodeString(text)
-		must(len(h) == 80, "a header's size")
-		hash := reversed(twice(h))
-		must(i == 0 || hex.EncodeToString(reversed(h[4:36])) == hashes[i-1], "a link")
-		target := secondTarget(binary.LittleEndian.Uint32(h[72:]))
-		must(new(big.Int).SetBytes(hash).Cmp(target) <= 0, "work")
+		raw, _ := hex.DecodeString(text)
+		must(len(raw) == 80, "a header's size")
+		h := secondHeaderOf(raw)
+		if i == 0 {
+			anchor(b.First-1, h.parent)
+		}
+		must(i == 0 || h.parent == headers[i-1].hash, "a link")
+		must(new(big.Int).SetBytes(wired(reverseHex(h.hash))).Cmp(h.target) <= 0, "work")
+		must(int64(h.time) <= f.Stated.MadeAt.Unix()+7200, "a time to come")
+		secondRules(f.Network, b.First+int64(i), h, headers, must)
 		if b.First+int64(i) >= b.Height {
-			work.Add(work, new(big.Int).Div(new(big.Int).Lsh(big.NewInt(1), 256), new(big.Int).Add(target, big.NewInt(1))))
+			work.Add(work, h.work())
+		} else {
+			between.Add(between, h.work())
 		}
-		at := binary.LittleEndian.Uint32(h[68:])
-		if i >= 11 {
-			last := slices.Clone(times[i-11:])
-			slices.Sort(last)
-			must(at > last[5], "a time")
-		}
-		hashes, roots, times = append(hashes, hex.EncodeToString(hash)), append(roots, hex.EncodeToString(h[36:68])), append(times, at)
+		anchor(b.First+int64(i), h.hash)
+		headers = append(headers, h)
 	}
 	n := b.Height - b.First
-	must(n >= 0 && n < int64(len(hashes)) && hashes[n] == b.Hash, "the block")
+	must(n >= 0 && n < int64(len(headers)) && headers[n].hash == b.Hash, "the block")
 
 	coinbase := secondTransaction(b.Coinbase)
 	must(coinbase.size != 64 && len(coinbase.spends) == 1 && coinbase.spends[0] == strings.Repeat("0", 64) && coinbase.indexes[0] == 1<<32-1, "the coinbase")
 	must((coinbase.id == tx.id) == (b.Index == 0), "the coinbase's place")
-	must(bytes.HasPrefix(coinbase.input0, secondHeight(b.Height)), "the height")
+	must(f.Network == "mainnet" && b.Height < 227931 || bytes.HasPrefix(coinbase.input0, secondHeight(b.Height)), "the height")
+	count := secondCount(b.TxCount, tx.id, b.Index, b.Siblings)
 	for _, branch := range []struct {
 		id       string
 		index    int64
 		siblings []string
 	}{{tx.id, b.Index, b.Siblings}, {coinbase.id, 0, b.CoinbaseSiblings}} {
-		must(b.TxCount > 0 && b.TxCount <= 16666 && branch.index >= 0 && branch.index < b.TxCount, "a place")
-		must(len(branch.siblings) == bits.Len64(uint64(b.TxCount-1)), "a branch's length")
+		must(count > 0 && count <= 16666 && branch.index >= 0 && branch.index < count, "a place")
+		must(len(branch.siblings) == bits.Len64(uint64(count-1)), "a branch's length")
 		node := wired(branch.id)
 		for level, s := range branch.siblings {
 			at, sibling := branch.index>>level, wired(s)
-			must(bytes.Equal(node, sibling) == (at == (b.TxCount-1)>>level && at%2 == 0), "equal hashes")
+			must(bytes.Equal(node, sibling) == (at == (count-1)>>level && at%2 == 0), "equal hashes")
 			if at%2 == 1 {
 				node = twice(append(sibling, node...))
 			} else {
 				node = twice(append(node, sibling...))
 			}
 		}
-		must(hex.EncodeToString(node) == roots[n], "a branch")
+		must(hex.EncodeToString(node) == headers[n].root, "a branch")
 	}
+	start := int64(-1)
 	for _, s := range f.Stated.Starts {
 		at := s.Height - b.First
-		switch {
-		case at == 0:
-			h, _ := hex.DecodeString(b.Headers[0])
-			must(hex.EncodeToString(reversed(h[4:36])) == s.Parent, "a start")
-		case at > 0 && at <= int64(len(hashes)):
-			must(hashes[at-1] == s.Parent, "a start")
+		if at < 0 || at > int64(len(headers)) {
+			must(!s.Left, "a start that is out of sight and said to have been left")
+			continue
+		}
+		must(s.Left != (at == 0 && headers[0].parent == s.Parent || at > 0 && headers[at-1].hash == s.Parent), "a start")
+		if s.Left {
+			continue
+		}
+		if s.Height <= b.Height || start < 0 || start > b.Height && s.Height < start {
+			start = s.Height
 		}
 	}
 	last := states[len(states)-1]
 	must(last.Block != nil && *last.Block == b.Hash && *last.Height == b.Height, "the last state")
-	return fmt.Sprintf("%s %d %s", b.Hash, len(hashes)-int(n), work), nil
+	return fmt.Sprintf("%s %d %s; %d %s %d %d", b.Hash, len(headers)-int(n), work, below, between, beyond, start), nil
+}
+
+type secondHeader struct {
+	hash, parent, root  string
+	version, time, bits uint32
+	target              *big.Int
+}
+
+func secondHeaderOf(raw []byte) secondHeader {
+	number := func(at int) uint32 { return binary.LittleEndian.Uint32(raw[at:]) }
+	return secondHeader{
+		hash: hex.EncodeToString(reversed(twice(raw))), parent: hex.EncodeToString(reversed(raw[4:36])), root: hex.EncodeToString(raw[36:68]),
+		version: number(0), time: number(68), bits: number(72), target: secondTarget(number(72)),
+	}
+}
+
+func (h secondHeader) work() *big.Int {
+	return new(big.Int).Div(new(big.Int).Lsh(big.NewInt(1), 256), new(big.Int).Add(h.target, big.NewInt(1)))
+}
+
+func reverseHex(text string) string { return hex.EncodeToString(wired(text)) }
+
+// secondRules checks what the headers before allow.
+func secondRules(network string, height int64, h secondHeader, before []secondHeader, must func(bool, string)) {
+	limit := secondTarget(map[string]uint32{"mainnet": 0x1d00ffff, "testnet3": 0x1d00ffff, "testnet4": 0x1d00ffff, "signet": 0x1e0377ae, "regtest": 0x207fffff}[network])
+	must(h.target.Cmp(limit) <= 0, "the limit")
+	if len(before) >= 11 {
+		var times []uint32
+		for _, b := range before[len(before)-11:] {
+			times = append(times, b.time)
+		}
+		slices.Sort(times)
+		must(h.time > times[5], "a time")
+	}
+	if network == "mainnet" {
+		for least, from := range map[uint32]int64{2: 227931, 3: 363725, 4: 388381} {
+			must(height < from || int32(h.version) >= int32(least), "a version")
+		}
+		for above, bits := range map[int64]uint32{300025: 0x1900896c, 413567: 0x18058436, 482683: 0x18013ce9, 702861: 0x170ed0eb, 953567: 0x170240c3} {
+			must(height <= above || h.target.Cmp(new(big.Int).Mul(secondTarget(bits), big.NewInt(4))) <= 0, "too little work")
+		}
+	}
+	if len(before) == 0 || network[0] == 't' {
+		return
+	}
+	last := before[len(before)-1]
+	switch {
+	case network == "regtest":
+		must(h.bits == 0x207fffff, "bits of regtest")
+	case height%2016 != 0:
+		must(h.bits == last.bits, "bits within a period")
+	case len(before) >= 2016:
+		seconds := int64(last.time) - int64(before[len(before)-2016].time)
+		target := new(big.Int).Mul(last.target, big.NewInt(min(max(seconds, 302400), 4838400)))
+		if target.Div(target, big.NewInt(1209600)).Cmp(limit) > 0 {
+			target = limit
+		}
+		must(h.bits == secondCompact(target), "bits of a new period")
+	default:
+		must(new(big.Int).Mul(h.target, big.NewInt(100)).Cmp(new(big.Int).Mul(last.target, big.NewInt(401))) <= 0, "easier by far")
+		must(new(big.Int).Mul(last.target, big.NewInt(100)).Cmp(new(big.Int).Mul(h.target, big.NewInt(401))) <= 0, "harder by far")
+	}
+}
+
+func secondCompact(target *big.Int) uint32 {
+	data := target.Bytes()
+	if data[0] >= 0x80 {
+		data = append([]byte{0}, data...)
+	}
+	size := len(data)
+	data = append(data, 0, 0, 0)[:3]
+	return uint32(size)<<24 | uint32(data[0])<<16 | uint32(data[1])<<8 | uint32(data[2])
+}
+
+// secondCheckpoints are those that the documentation lists.
+func secondCheckpoints(network string) map[int64]string {
+	text, err := os.ReadFile("../docs/evidence.md")
+	if err != nil {
+		panic(err)
+	}
+	points := map[int64]string{}
+	for _, row := range regexp.MustCompile(`(?m)^ {4}(\w+) +(\d+) ([0-9a-f]{64})$`).FindAllStringSubmatch(string(text), -1) {
+		if height, _ := strconv.ParseInt(row[2], 10, 64); row[1] == network {
+			points[height] = row[3]
+		}
+	}
+	return points
+}
+
+// secondCount is how many transactions the block has, or can have.
+func secondCount(said *int64, id string, index int64, siblings []string) int64 {
+	if said != nil {
+		return *said
+	}
+	node := wired(id)
+	for level, s := range siblings {
+		sibling := wired(s)
+		if bytes.Equal(node, sibling) {
+			return (index | (int64(1)<<level - 1)) + 1
+		}
+		if index>>level%2 == 1 {
+			node = twice(append(sibling, node...))
+		} else {
+			node = twice(append(node, sibling...))
+		}
+	}
+	return min(int64(1)<<len(siblings), 16666)
 }
 
 // knows says whether the file has what an input spends.
@@ -351,13 +482,16 @@ func secondHeight(height int64) []byte {
 }
 
 // secondAddress is the address of a script that pays to a public key's hash, on
-// a test network; the tests have no others.
-func secondAddress(script string) string {
+// mainnet or a test network; the tests have no others.
+func secondAddress(script, network string) string {
 	data, err := hex.DecodeString(script)
 	if err != nil || len(data) != 25 {
 		panic(errors.New("a script"))
 	}
 	payload := append([]byte{0x6f}, data[3:23]...)
+	if network == "mainnet" {
+		payload[0] = 0
+	}
 	n := new(big.Int).SetBytes(append(payload, twice(payload)[:4]...))
 	const digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 	var text []byte
@@ -365,6 +499,9 @@ func secondAddress(script string) string {
 		digit := new(big.Int)
 		n.DivMod(n, big.NewInt(58), digit)
 		text = append(text, digits[digit.Int64()])
+	}
+	for i := 0; payload[i] == 0; i++ {
+		text = append(text, digits[0])
 	}
 	slices.Reverse(text)
 	return string(text)

@@ -3,6 +3,7 @@ package chain_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/blockchain"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
@@ -93,7 +95,7 @@ func (c caseOf) evidence() *chain.Evidence {
 	e.Proof.Transaction = rawTx(c.tx)
 	e.Proof.Previous = []chain.Hex{rawTx(c.from)}
 	e.Proof.Block = &chain.EvidenceBlock{
-		Height: height, Hash: hash, Index: index, TxCount: len(ids),
+		Height: height, Hash: hash, Index: index, TxCount: new(len(ids)),
 		Siblings: texts(branches[1].Siblings), Coinbase: rawTx(c.block.Transactions[0]), CoinbaseSiblings: texts(branches[0].Siblings),
 		FirstHeight: 2,
 	}
@@ -140,6 +142,30 @@ func judged(file []byte) (*chain.Verdict, error) {
 	return e.Verify()
 }
 
+// says is what a verdict comes to, as the second reader says it.
+func says(v *chain.Verdict) string {
+	b := v.Block
+	c, below, beyond, start, work := b.Chain, int32(-1), int32(-1), int32(-1), new(big.Int)
+	if c.Below != nil {
+		below = c.Below.Height
+	}
+	for _, h := range v.Evidence.Proof.Block.Headers[:b.Height-c.First] {
+		if c.Below == nil { // else it is said by the verdict
+			work.Add(work, blockchain.CalcWork(binary.LittleEndian.Uint32(h[72:])))
+		}
+	}
+	if c.Below != nil {
+		work = c.WorkBelow
+	}
+	if c.Beyond != nil {
+		beyond = c.Beyond.Height
+	}
+	if c.Start != nil {
+		start = c.Start.Height
+	}
+	return fmt.Sprintf("%s %d %s; %d %s %d %d", b.Hash, b.Depth, b.Work, below, work, beyond, start)
+}
+
 func TestEvidence(t *testing.T) {
 	for _, count := range []int{2, 3, 4, 5, 9, 1000} {
 		c := newCase(count)
@@ -149,7 +175,7 @@ func TestEvidence(t *testing.T) {
 			continue
 		}
 		b := v.Block
-		if b.Hash != c.block.BlockHash() || b.Height != 4 || !b.SaysHeight || b.Depth != 3 || b.Before != 2 || b.Above != 2 || b.Start == nil {
+		if b.Hash != c.block.BlockHash() || b.Height != 4 || !b.SaysHeight || b.Depth != 3 || b.Chain.First != 2 || b.Chain.Last != 6 || b.Chain.Start == nil {
 			t.Errorf("%d transactions: proves %+v", count, b)
 		}
 		if want := big.NewInt(3 * 2); b.Work.Cmp(want) != 0 { // regtest's target takes two tries
@@ -158,7 +184,7 @@ func TestEvidence(t *testing.T) {
 		if v.Fee != nil {
 			t.Errorf("a fee of %d, though an input is only stated", *v.Fee)
 		}
-		if got, err := second(encoded(t, c.evidence())); err != nil || got != fmt.Sprintf("%s %d %s", b.Hash, b.Depth, b.Work) {
+		if got, err := second(encoded(t, c.evidence())); err != nil || got != says(v) {
 			t.Errorf("%d transactions: the second reader says %s, %v", count, got, err)
 		}
 		want := "[{in 0 7000 true}] [{out 0 9000 true} {out 1 600 false} {in 1 1500 true}]"
@@ -186,9 +212,23 @@ func TestEvidenceIsDescribed(t *testing.T) {
 	}
 }
 
-// Every byte of a file changed, taken out, put in, and every beginning of it.
+// Every byte of a file changed, taken out, put in, and every beginning of it: of
+// a payment that was followed, of one from before the watch, and of real headers.
 func TestEvidenceWithEveryByteChanged(t *testing.T) {
-	file := encoded(t, newCase(3).evidence())
+	for name, e := range map[string]*chain.Evidence{
+		"followed": newCase(3).evidence(), "past": newCase(3).pastEvidence(6), "real": firstEvidence(t, 0, 25),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := encoded(t, e)
+			if _, err := judged(file); err != nil {
+				t.Fatal(err)
+			}
+			refuseEveryChange(t, file)
+		})
+	}
+}
+
+func refuseEveryChange(t *testing.T, file []byte) {
 	random := byte(7)
 	for i := range file {
 		for _, other := range []byte{file[i] ^ 1, file[i] ^ 0x20, file[i] ^ 0x80, file[i] + random} {
@@ -330,9 +370,9 @@ func lyingIssuers(c caseOf) map[string]func(*chain.Evidence) {
 		"another block":                  func(e *chain.Evidence) { e.Proof.Block.Hash = other },
 		"another place":                  func(e *chain.Evidence) { e.Proof.Block.Index++ },
 		"the coinbase's place":           func(e *chain.Evidence) { e.Proof.Block.Index = 0 },
-		"more transactions":              func(e *chain.Evidence) { e.Proof.Block.TxCount = 9 },
-		"fewer transactions":             func(e *chain.Evidence) { e.Proof.Block.TxCount = 4 },
-		"no transactions":                func(e *chain.Evidence) { e.Proof.Block.TxCount = 0 },
+		"more transactions":              func(e *chain.Evidence) { e.Proof.Block.TxCount = new(9) },
+		"fewer transactions":             func(e *chain.Evidence) { e.Proof.Block.TxCount = new(4) },
+		"no transactions":                func(e *chain.Evidence) { e.Proof.Block.TxCount = new(0) },
 		"a sibling":                      func(e *chain.Evidence) { e.Proof.Block.Siblings[1] = other },
 		"a sibling less":                 func(e *chain.Evidence) { e.Proof.Block.Siblings = e.Proof.Block.Siblings[1:] },
 		"a sibling of the coinbase":      func(e *chain.Evidence) { e.Proof.Block.CoinbaseSiblings[2] = other },
@@ -351,6 +391,8 @@ func lyingIssuers(c caseOf) map[string]func(*chain.Evidence) {
 			e.Proof.Block.Headers[4] = o.Proof.Block.Headers[3]
 		},
 		"another start":                   func(e *chain.Evidence) { e.Stated.Starts[0].Parent = other },
+		"a start said to have been left":  func(e *chain.Evidence) { e.Stated.Starts[0].Left = true },
+		"a start out of sight, left":      func(e *chain.Evidence) { s := &e.Stated.Starts[0]; s.Height, s.Left = 50, true },
 		"a start within":                  func(e *chain.Evidence) { e.Stated.Starts[0].Height = 5 },
 		"no state":                        func(e *chain.Evidence) { e.Stated.States = nil },
 		"an older state":                  func(e *chain.Evidence) { e.Stated.States = e.Stated.States[:1] },
@@ -429,7 +471,7 @@ func TestEvidenceOfCoinbase(t *testing.T) {
 			t.Errorf("%d transactions: %v", count, err)
 		} else if v.Block.Index != 0 || v.Block.Depth != 2 {
 			t.Errorf("%+v", v.Block)
-		} else if got, err := second(encoded(t, e)); err != nil || got != fmt.Sprintf("%s %d %s", v.Block.Hash, v.Block.Depth, v.Block.Work) {
+		} else if got, err := second(encoded(t, e)); err != nil || got != says(v) {
 			t.Errorf("the second reader says %s, %v", got, err)
 		}
 	}
@@ -446,9 +488,10 @@ func (c caseOf) evidence0(height int32) *chain.Evidence {
 	e := &chain.Evidence{Network: "regtest", TxID: chain.HashText(c.tx.TxHash())}
 	e.Proof.Transaction = rawTx(c.tx)
 	e.Proof.Block = &chain.EvidenceBlock{
-		Height: height, Hash: hash, TxCount: len(ids), Siblings: siblings, Coinbase: rawTx(c.tx), CoinbaseSiblings: siblings,
+		Height: height, Hash: hash, TxCount: new(len(ids)), Siblings: siblings, Coinbase: rawTx(c.tx), CoinbaseSiblings: siblings,
 		FirstHeight: height, Headers: []chain.Hex{serialized(c.block)[:80], serialized(c.chain.BlockAt(height + 1))[:80]},
 	}
+	e.Stated.MadeAt = when.Add(time.Hour)
 	e.Stated.States = []chain.EvidenceState{{State: "confirmed", Grade: "proven", Height: &height, Block: &hash, Time: &when, At: when}}
 	e.Stated.Addresses = []chain.EvidenceAddress{{Address: payee().Text, Script: payee().Script}}
 	if err := e.Move(); err != nil {
@@ -476,6 +519,8 @@ func FuzzEvidence(f *testing.F) {
 	e.Proof.Block = nil
 	e.Stated.States = e.Stated.States[:1]
 	f.Add(bodyOf(encoded(f, e)))
+	f.Add(bodyOf(encoded(f, newCase(3).pastEvidence(6))))
+	f.Add(bodyOf(encoded(f, firstEvidence(f, 0, 12))))
 	f.Add("{\n \"format\": \"btcwatch evidence 1\",\n")
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, file := range [][]byte{[]byte(body), resealed(body)} {

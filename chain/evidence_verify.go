@@ -24,18 +24,16 @@ type Verdict struct {
 	Block    *ProvenBlock
 }
 
-// ProvenBlock is the block that holds the transaction, and what is on it.
+// ProvenBlock is the block that holds the transaction, and what is around it.
 type ProvenBlock struct {
 	Hash       chainhash.Hash
 	Height     int32
 	SaysHeight bool // its coinbase says the height, so that its work covers it
 	Time       time.Time
 	Index      int
-	Depth      int            // confirmations: the block and those on top of it
-	Work       *big.Int       // of these, in hashes
-	Above      int32          // the height of the first header in the file
-	Before     int            // headers in the file before the block
-	Start      *EvidenceStart // what it rests on, by the issuer's word; nil: headers from before are left out
+	Depth      int      // confirmations: the block and those on top of it
+	Work       *big.Int // of these, in hashes
+	Chain      ProvenChain
 }
 
 // Verify checks what can be checked and gives what is proven by it. The error
@@ -213,6 +211,14 @@ func revealedOf(tx *wire.MsgTx, spent []*spentOutput, script []byte) (all []int)
 	return all
 }
 
+func branchOf(index int, siblings []HashText) Branch {
+	b := Branch{Index: index, Siblings: make([]chainhash.Hash, len(siblings))}
+	for i, s := range siblings {
+		b.Siblings[i] = chainhash.Hash(s)
+	}
+	return b
+}
+
 // Move fills in, for each address of the evidence, what the transaction does to
 // it by the bytes and the stated outputs that are there.
 func (e *Evidence) Move() error {
@@ -232,13 +238,13 @@ func (e *Evidence) Move() error {
 	return nil
 }
 
-// block checks that the transaction stands in the block, and what is on it.
+// block checks that the transaction stands in the block, and what is around it.
 func (v *Verdict) block() error {
 	b := v.Evidence.Proof.Block
 	if b == nil {
 		return nil
 	}
-	headers, err := v.headers(b)
+	headers, err := b.headers()
 	if err != nil {
 		return err
 	}
@@ -252,15 +258,12 @@ func (v *Verdict) block() error {
 	}
 	p := &ProvenBlock{
 		Hash: header.BlockHash(), Height: b.Height, Time: header.Timestamp.UTC(), Index: b.Index,
-		Depth: len(headers) - before, Work: new(big.Int), Above: b.FirstHeight, Before: before,
+		Depth: len(headers) - before, Work: workOf(headers[before:]),
 	}
-	for _, h := range headers[before:] {
-		p.Work.Add(p.Work, blockchain.CalcWork(h.Bits))
-	}
-	if p.SaysHeight, err = v.inclusion(b, header); err != nil {
+	if p.Chain, err = v.chain(b, headers); err != nil {
 		return err
 	}
-	if p.Start, err = v.start(b, headers); err != nil {
+	if p.SaysHeight, err = v.inclusion(b, header); err != nil {
 		return err
 	}
 	v.Block = p
@@ -281,19 +284,16 @@ func (v *Verdict) inclusion(b *EvidenceBlock, header wire.BlockHeader) (saysHeig
 	case blockchain.IsCoinBaseTx(v.Tx) != (b.Index == 0):
 		return false, falsef("only the first transaction of a block is its coinbase")
 	}
-	for _, at := range []struct {
-		name     string
-		id       chainhash.Hash
-		index    int
-		siblings []HashText
-	}{{"transaction", v.Tx.TxHash(), b.Index, b.Siblings}, {"coinbase", coinbase.TxHash(), 0, b.CoinbaseSiblings}} {
-		branch := Branch{Index: at.index, Siblings: make([]chainhash.Hash, len(at.siblings))}
-		for i, s := range at.siblings {
-			branch.Siblings[i] = chainhash.Hash(s)
-		}
-		if err := branch.Check(at.id, b.TxCount, header.MerkleRoot); err != nil {
-			return false, falsef("of the %s: %v", at.name, err)
-		}
+	own := branchOf(b.Index, b.Siblings)
+	count := own.Most(v.Tx.TxHash())
+	if b.TxCount != nil {
+		count = *b.TxCount
+	}
+	if err := own.Check(v.Tx.TxHash(), count, header.MerkleRoot); err != nil {
+		return false, falsef("of the transaction: %v", err)
+	}
+	if err := branchOf(0, b.CoinbaseSiblings).Check(coinbase.TxHash(), count, header.MerkleRoot); err != nil {
+		return false, falsef("of the coinbase: %v", err)
 	}
 	height, err := blockchain.ExtractCoinbaseHeight(btcutil.NewTx(coinbase))
 	says := err == nil && height > 0 && header.Version > 1
@@ -304,84 +304,6 @@ func (v *Verdict) inclusion(b *EvidenceBlock, header wire.BlockHeader) (saysHeig
 		return true, nil
 	}
 	return false, nil // an old block, whose miner could write what they liked
-}
-
-// headers checks the headers: the work of each, that they follow each other,
-// and the rules of difficulty and time as far as they can tell.
-func (v *Verdict) headers(b *EvidenceBlock) ([]wire.BlockHeader, error) {
-	if b.FirstHeight < 0 || int64(b.FirstHeight)+int64(len(b.Headers)) > 1<<31-1 {
-		return nil, falsef("heights from %d on", b.FirstHeight)
-	}
-	headers := make([]wire.BlockHeader, len(b.Headers))
-	for i, raw := range b.Headers {
-		h, height := &headers[i], b.FirstHeight+int32(i)
-		reader := bytes.NewReader(raw)
-		if err := h.Deserialize(reader); err != nil || len(raw) != headerSize {
-			return nil, falsef("the header of block %d has %d bytes and not %d", height, len(raw), headerSize)
-		}
-		if err := v.header(headers[:i], h, height); err != nil {
-			return nil, err
-		}
-	}
-	return headers, nil
-}
-
-func (v *Verdict) header(before []wire.BlockHeader, h *wire.BlockHeader, height int32) error {
-	// The proof of work is what btcd checks of a block by its header alone.
-	if err := blockchain.CheckProofOfWork(btcutil.NewBlock(wire.NewMsgBlock(h)), v.Params.PowLimit); err != nil {
-		return falsef("block %d: %v", height, err)
-	}
-	if height == 0 && h.BlockHash() != *v.Params.GenesisHash {
-		return falsef("block 0 is not that of %s", NetworkName(v.Params))
-	}
-	if err := checkFloor(h.Bits, height, v.Params); err != nil {
-		return falsef("%v", err)
-	}
-	if len(before) == 0 {
-		return nil
-	}
-	last := before[len(before)-1]
-	if err := checkHeader(h, Tip{Height: height - 1, Hash: last.BlockHash(), Bits: last.Bits}, height, v.Params); err != nil {
-		return falsef("%v", err)
-	}
-	const window = 11 // BIP113 and before: later than the median of so many
-	if len(before) >= window && !h.Timestamp.After(median(before[len(before)-window:])) {
-		return falsef("block %d is older than those before it allow", height)
-	}
-	return nil
-}
-
-func median(headers []wire.BlockHeader) time.Time {
-	var times []time.Time
-	for _, h := range headers {
-		times = append(times, h.Timestamp)
-	}
-	slices.SortFunc(times, time.Time.Compare)
-	return times[len(times)/2]
-}
-
-// start finds what the block rests on: the newest start at or before it from
-// which the headers lead to it; nil where there is none. Whatever start lies
-// within the headers has to be of this chain.
-func (v *Verdict) start(b *EvidenceBlock, headers []wire.BlockHeader) (*EvidenceStart, error) {
-	var newest *EvidenceStart
-	for i, s := range v.Evidence.Stated.Starts {
-		at := int64(s.Height) - int64(b.FirstHeight) // of the header behind the start's parent
-		if at < 0 || at > int64(len(headers)) {
-			continue
-		}
-		parent := headers[0].PrevBlock
-		if at > 0 {
-			parent = headers[at-1].BlockHash()
-		}
-		if parent != chainhash.Hash(s.Parent) {
-			return nil, falsef("what is stated as start %d lies on another chain than the headers", s.Height)
-		}
-		if s.Height <= b.Height {
-			newest = &v.Evidence.Stated.Starts[i]
-		}
-	}
-	return newest, nil
 }
 
 // stated checks that the issuer does not contradict the proof.

@@ -3,6 +3,7 @@ package chain_test
 import (
 	"bytes"
 	"errors"
+	"math/big"
 	"testing"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
@@ -62,6 +63,50 @@ func FuzzHeader(f *testing.F) {
 		hash := chainhash.DoubleHashH(raw)
 		if h.PrevBlock != chainhash.DoubleHashH(e.Proof.Block.Headers[last-1]) || hash[31] > 0x7f {
 			t.Error("without a link, or without work")
+		}
+	})
+}
+
+// FuzzHeaders: headers in evidence are taken only where each has its work and
+// names the one before it, and within a period asks for the same work.
+func FuzzHeaders(f *testing.F) {
+	seed := func(first int, headers []wire.BlockHeader) {
+		var raw bytes.Buffer
+		for i := range headers {
+			_ = headers[i].Serialize(&raw)
+		}
+		f.Add(int32(first), raw.Bytes())
+	}
+	headers := climbing(45, func(int, *big.Int) {})
+	seed(0, headers)
+	seed(1, headers[1:])
+	seed(15, headers[15:])
+	f.Fuzz(func(t *testing.T, first int32, raw []byte) {
+		var headers []wire.BlockHeader
+		for ; len(raw) >= 80; raw = raw[80:] {
+			var h wire.BlockHeader
+			if err := h.Deserialize(bytes.NewReader(raw)); err != nil {
+				t.Fatal(err)
+			}
+			headers = append(headers, h)
+		}
+		if len(headers) == 0 || first < 0 || int64(first)+int64(len(headers)) > 1<<31-1 {
+			return // refused before
+		}
+		if _, err := chain.FollowHeaders(first, headers, first, easy(), someTime()); err != nil {
+			if !errors.Is(err, chain.ErrFalseEvidence) {
+				t.Fatal(err)
+			}
+			return
+		}
+		for i, h := range headers {
+			hash := h.BlockHash()
+			if target := secondTarget(h.Bits); new(big.Int).SetBytes(reversed(hash[:])).Cmp(target) > 0 || target.Cmp(easy().PowLimit) > 0 {
+				t.Errorf("header %d is taken without work", i)
+			}
+			if i > 0 && (h.PrevBlock != headers[i-1].BlockHash() || (int(first)+i)%20 != 0 && h.Bits != headers[i-1].Bits) {
+				t.Errorf("header %d is taken and does not follow", i)
+			}
 		}
 	})
 }

@@ -121,6 +121,7 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	c.add(f)
 	c.outages(ctx, store, leads)
 	c.position(ctx, store, leads)
+	c.gaps(ctx, store)
 	if questions, err := store.Questions(ctx); !c.unread("mempool", err) {
 		c.mempool(len(questions))
 	}

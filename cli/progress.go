@@ -45,9 +45,7 @@ func (p *progress) now(what string) {
 func (p *progress) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.shown && p.terminal.ErrIsTerminal {
-		fmt.Fprint(p.terminal.Err, "\r\x1b[K")
-	}
+	p.clear()
 	fmt.Fprintf(p.terminal.Err, format+"\n", args...)
 }
 
@@ -55,8 +53,28 @@ func (p *progress) say(format string, args ...any) {
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
 	p.ended = true
 	p.timer.Stop()
+	p.clear()
+	p.shown = false
+}
+
+// again says what is being done, and begins to tell of it where that had ended.
+func (p *progress) again(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.what = what
+	if p.ended {
+		p.ended, p.began = false, p.terminal.Now()
+		p.timer = time.AfterFunc(progressAfter, p.show)
+	}
+}
+
+// clear takes away the line that is shown.
+func (p *progress) clear() {
 	if p.shown && p.terminal.ErrIsTerminal {
 		fmt.Fprint(p.terminal.Err, "\r\x1b[K")
 	}

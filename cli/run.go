@@ -21,6 +21,7 @@ type runCommand struct{}
 func (c *runCommand) Run(s *session) error {
 	ctx, stop := interruptible()
 	defer stop()
+	progress := s.showCatchingUp()
 	log := slog.New(s.logHandler(slog.LevelInfo))
 	manager := newSystemd(s.Getenv)
 	defer manager.close()
@@ -31,6 +32,7 @@ func (c *runCommand) Run(s *session) error {
 	program := daemon.Program{
 		Version: s.version, Log: log, Stdout: s.Out, StdoutIsTerminal: s.coloured(),
 		Reload: daemon.Hangups(ctx), Notify: manager.tell, Watchdog: watchdog, Now: s.Now,
+		Progress: progress,
 	}
 	program.Load = func() (*daemon.Config, error) {
 		return s.config(daemon.CheckExplorers, daemon.CheckChannels(program.Env()))

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/btcsuite/btcd/address/v2"
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
@@ -26,9 +27,11 @@ import (
 // walked is a transaction as the bytes have it, read by none of the code under
 // test.
 type walked struct {
-	id      string
-	inputs  []string // outpoints
-	outputs []struct {
+	id        string
+	inputs    []string // outpoints
+	sigs      [][]byte // signature scripts
+	witnesses [][][]byte
+	outputs   []struct {
 		amount int64
 		script []byte
 	}
@@ -80,9 +83,10 @@ func (r *bytesReader) transaction() (tx walked) {
 	for range inputs {
 		at := r.take(36)
 		tx.inputs = append(tx.inputs, fmt.Sprintf("%s:%d", display(at[:32]), binary.LittleEndian.Uint32(at[32:])))
-		r.take(r.count())
+		tx.sigs = append(tx.sigs, r.take(r.count()))
 		r.take(4)
 	}
+	tx.witnesses = make([][][]byte, inputs)
 	for range r.count() {
 		var out struct {
 			amount int64
@@ -94,9 +98,9 @@ func (r *bytesReader) transaction() (tx walked) {
 	}
 	body = body[:len(body)-len(r.rest)]
 	if witness {
-		for range inputs {
+		for i := range inputs {
 			for range r.count() {
-				r.take(r.count())
+				tx.witnesses[i] = append(tx.witnesses[i], r.take(r.count()))
 			}
 		}
 	}
@@ -146,12 +150,63 @@ func movementsOf(blocks [][]byte, scripts map[string]string) (lines []string) {
 			for i, at := range tx.inputs {
 				if from, ok := made[at]; ok {
 					lines = append(lines, fmt.Sprint(hash, " ", tx.id, " ", from.address, " out ", i, " ", from.amount))
+				} else if address := shownBy(tx.sigs[i], tx.witnesses[i], scripts); address != "" {
+					lines = append(lines, fmt.Sprint(hash, " ", tx.id, " ", address, " out ", i, " hint"))
 				}
 			}
 		}
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// shownBy gives the address, out of some scripts, whose key or script an input
+// shows, by the text of BIP16 and BIP141.
+func shownBy(sig []byte, witness [][]byte, scripts map[string]string) string {
+	var pushes [][]byte
+	for rest := sig; len(rest) > 0; {
+		op, size := rest[0], 0
+		rest = rest[1:]
+		switch {
+		case op <= 75:
+			size = int(op)
+		case op == 76:
+			size, rest = int(rest[0]), rest[1:]
+		case op == 77:
+			size, rest = int(binary.LittleEndian.Uint16(rest)), rest[2:]
+		case op <= 96: // a small number, which is the hash of nothing here
+		default:
+			return "" // no push
+		}
+		if size > len(rest) {
+			return ""
+		}
+		pushes, rest = append(pushes, rest[:size]), rest[size:]
+	}
+	key := func(data []byte) bool {
+		return len(data) == 33 && (data[0] == 2 || data[0] == 3) || len(data) == 65 && data[0] == 4
+	}
+	var candidates [][]byte
+	if n := len(pushes); n > 0 {
+		hash := address.Hash160(pushes[n-1])
+		candidates = append(candidates, slices.Concat([]byte{0xa9, 20}, hash, []byte{0x87}))
+		if n == 2 && key(pushes[1]) {
+			candidates = append(candidates, slices.Concat([]byte{0x76, 0xa9, 20}, hash, []byte{0x88, 0xac}))
+		}
+	}
+	if n := len(witness); n > 0 && len(pushes) <= 1 {
+		hash := sha256.Sum256(witness[n-1])
+		candidates = append(candidates, append([]byte{0, 32}, hash[:]...))
+		if n == 2 && key(witness[1]) {
+			candidates = append(candidates, append([]byte{0, 20}, address.Hash160(witness[1])...))
+		}
+	}
+	for _, script := range candidates {
+		if text, ok := scripts[string(script)]; ok {
+			return text
+		}
+	}
+	return ""
 }
 
 // choose gives some scripts of a block that have addresses: the one paid most
@@ -222,14 +277,21 @@ func hits(t *testing.T, want int, args ...string) (lines []string, said string) 
 			Address     string
 			Direction   string
 			Index       int
-			AmountSat   int64 `json:"amount_sat"`
+			AmountSat   *int64 `json:"amount_sat"`
+			Hint        bool
 		}
 		decoder := json.NewDecoder(strings.NewReader(line))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&row); err != nil {
 			t.Fatal(err)
 		}
-		lines = append(lines, fmt.Sprint(row.BlockHash, " ", row.TxID, " ", row.Address, " ", row.Direction, " ", row.Index, " ", row.AmountSat))
+		amount := "hint"
+		if row.Hint == (row.AmountSat != nil) {
+			t.Errorf("a hint with an amount, or a movement without: %s", line)
+		} else if !row.Hint {
+			amount = fmt.Sprint(*row.AmountSat)
+		}
+		lines = append(lines, fmt.Sprint(row.BlockHash, " ", row.TxID, " ", row.Address, " ", row.Direction, " ", row.Index, " ", amount))
 	}
 	slices.Sort(lines)
 	return lines, p.err.String()
@@ -261,7 +323,7 @@ func TestScanRealBlocks(t *testing.T) {
 	}
 	all := map[string]string{}
 	var raws [][]byte
-	within := 0
+	within, shown := 0, 0
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		if err != nil {
@@ -273,7 +335,9 @@ func TestScanRealBlocks(t *testing.T) {
 		got, _ := hits(t, 0, "--watch", writeList(t, chosen), file)
 		same(t, file, got, want)
 		for _, line := range want {
-			if strings.Contains(line, " out ") {
+			if strings.HasSuffix(line, " hint") {
+				shown++
+			} else if strings.Contains(line, " out ") {
 				within++
 			}
 		}
@@ -281,8 +345,8 @@ func TestScanRealBlocks(t *testing.T) {
 			all[script] = address
 		}
 	}
-	if within == 0 {
-		t.Error("no money was spent in the block that brought it")
+	if within == 0 || shown == 0 {
+		t.Errorf("%d times was money spent in the block that brought it, %d times from before", within, shown)
 	}
 	// All at once, backwards: money is spent in blocks read before its own.
 	slices.Reverse(files)
@@ -454,6 +518,48 @@ func TestScanTable(t *testing.T) {
 	}
 	if !regexp.MustCompile(`^\d+ blocks \(heights 1 to \d+\) checked in 1 file: \d+ movements at 1 of 1 address\.`).MatchString(p.err.String()) {
 		t.Errorf("summed up: %s", &p.err)
+	}
+}
+
+// TestScanHints: of blocks that begin after the money came, a spend is shown by
+// the key that it reveals, without an amount, and said to be a hint.
+func TestScanHints(t *testing.T) {
+	raws, a := paying(t)
+	scripts := map[string]string{string(a.Script): a.Text}
+	list := writeList(t, scripts)
+	var want []string
+	var later [][]byte
+	hinted := 0
+	for from := len(raws) - 1; from > 0 && (hinted == 0 || hinted == len(want)); from-- {
+		later, hinted = raws[from:], 0
+		want = movementsOf(later, scripts)
+		for _, line := range want {
+			if strings.HasSuffix(line, " out 0 hint") {
+				hinted++
+			}
+		}
+	}
+	if hinted == 0 || hinted == len(want) {
+		t.Fatalf("%d of %d are hints", hinted, len(want))
+	}
+	dir := folder(t, nil, recordsOf(later))
+	got, said := hits(t, 0, "--network", "regtest", "--watch", list, dir, dir)
+	same(t, "the last ones, twice", got, want)
+	if text := fmt.Sprintf("%d hint", hinted); !strings.Contains(said, text) || !strings.Contains(said, "Anybody can show another's key") {
+		t.Errorf("summed up as %s", said)
+	}
+	p := sit("")
+	if code := p.types("scan", "--network", "regtest", "--watch", list, dir); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &p.err)
+	}
+	if n := len(regexp.MustCompile(`(?m)^ *\d+  2024-01-01 \d\d:\d\d +out +hint only  `+a.Text+` +0  [0-9a-f]{64}$`).FindAllString(p.out.String(), -1)); n != hinted {
+		t.Errorf("%d hints in\n%s", n, &p.out)
+	}
+	want = slices.DeleteFunc(want, func(line string) bool { return strings.HasSuffix(line, " hint") })
+	got, said = hits(t, 0, "--network", "regtest", "--watch", list, "--no-hints", dir)
+	same(t, "without hints", got, want)
+	if !strings.Contains(said, "Money from before these blocks is not seen when it is spent.") {
+		t.Errorf("summed up as %s", said)
 	}
 }
 

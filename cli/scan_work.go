@@ -34,6 +34,8 @@ type scan struct {
 	again         bool  // it is needed
 
 	found         map[hit]bool
+	hinting       bool
+	hints         []hint // told at the end: what is spent may be read later
 	touched       map[string]bool
 	blocks        int64
 	hits, faults  int
@@ -50,6 +52,13 @@ type hit struct {
 	out       bool
 	index     int
 	address   string
+}
+
+// hint is an input that shows a key or script of an address, where what it
+// spends is not known.
+type hint struct {
+	hit
+	row hitRow
 }
 
 func newScan(ctx context.Context, s *session, params *chaincfg.Params, addresses []chain.Address, files []blockFile) *scan {
@@ -206,22 +215,50 @@ func (sc *scan) follows(block *chain.Block) (late bool) {
 	return late
 }
 
+// hit takes a movement, once; a hint is kept until all is read.
 func (sc *scan) hit(block *chain.Block, tx *chain.Transaction, number int64, direction string, m chain.Movement) error {
 	address := sc.addresses[number].Text
 	this := hit{block.Hash, tx.ID, direction == "out", m.Index, address}
+	row := hitRow{
+		BlockHash: block.Hash.String(), BlockTime: block.Time(), TxID: tx.ID.String(),
+		Address: address, Direction: direction, Index: m.Index, Hint: m.Unknown,
+	}
+	if block.Height != chain.UnknownHeight {
+		row.BlockHeight = &block.Height
+	}
+	if m.Unknown {
+		sc.hints = append(sc.hints, hint{this, row})
+		return nil
+	}
 	if sc.found[this] {
 		return nil
 	}
 	sc.found[this] = true
 	sc.touched[address] = true
 	sc.hits++
-	row := hitRow{
-		BlockHash: block.Hash.String(), BlockTime: block.Time(), TxID: tx.ID.String(),
-		Address: address, Direction: direction, Index: m.Index, AmountSat: m.Amount,
+	row.AmountSat = &m.Amount
+	return sc.print(row)
+}
+
+// tellHints tells those that did not become movements: the money came before
+// these blocks, or from elsewhere, for anybody can show another's key.
+func (sc *scan) tellHints() error {
+	all := sc.hints
+	sc.hints = nil
+	for _, h := range all {
+		if sc.found[h.hit] {
+			continue
+		}
+		sc.found[h.hit] = true // a block may be read twice
+		sc.hints = append(sc.hints, h)
+		if err := sc.print(h.row); err != nil {
+			return err
+		}
 	}
-	if block.Height != chain.UnknownHeight {
-		row.BlockHeight = &block.Height
-	}
+	return nil
+}
+
+func (sc *scan) print(row hitRow) error {
 	if !sc.stream {
 		sc.rows = append(sc.rows, row)
 		return nil
@@ -268,8 +305,15 @@ func (sc *scan) sumUp() {
 		text += fmt.Sprintf(": %s at %s of %s", counted(sc.hits, "movement", "movements"), grouped(int64(len(sc.touched))), counted(len(sc.addresses), "address", "addresses"))
 	}
 	sc.say("%s.", text)
+	if n := len(sc.hints); n > 0 {
+		sc.say("%s besides: an input shows a key or script of an address, and spends no output of it that these blocks hold. Anybody can show another's key.", counted(n, "hint", "hints"))
+	}
 	if sc.faults > 0 {
 		sc.say("%s: what is damaged was not searched.", counted(sc.faults, "fault", "faults"))
 	}
-	sc.say("Each block is sound by itself; that it is on the chain was not looked at. Money from before these blocks is not seen when it is spent.")
+	before := "Money from before these blocks is not seen when it is spent."
+	if sc.hinting {
+		before = "Money from before these blocks is seen when it is spent only by such hints, and not where none is given (Taproot keys, bare keys)."
+	}
+	sc.say("Each block is sound by itself; that it is on the chain was not looked at. %s", before)
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
-	"math/big"
 	"os"
 	"strings"
 	"time"
@@ -81,7 +79,7 @@ func (v verdict) write(digest string) {
 	v.word()
 	v.head("Not looked at")
 	v.line("  - Scripts and signatures are not validated. What a witness holds is covered by no branch.")
-	if v.Block != nil {
+	if v.Block != nil && v.Block.Chain.Beyond == nil {
 		v.line("  - Whether another chain has more work: compare the block's hash with a source of your own.")
 	}
 	v.line("  - Who made the file: anybody can make one. Ask the issuer for the digest by another way.")
@@ -110,37 +108,26 @@ func (v verdict) proven() {
 	v.line("  - It stands at place %s of block %s, dated %s:", grouped(int64(b.Index)), grouped(int64(b.Height)), second(b.Time))
 	v.line("    %s", b.Hash)
 	if !b.SaysHeight {
-		v.line("    The block itself does not say its height; the issuer does.")
+		who := "the issuer does"
+		if b.Chain.Below != nil || b.Chain.Beyond != nil {
+			who = "the headers do, counted from one that is compiled into this program"
+		}
+		v.line("    The block itself does not say its height; %s.", who)
 	}
 	on := "nothing on top"
 	if b.Depth > 1 {
 		on = counted(b.Depth-1, "block", "blocks") + " on top"
 	}
-	v.line("  - It is %s deep: the block and %s stand for %s.", counted(b.Depth, "confirmation", "confirmations"), on, work(b.Work))
+	v.line("  - It is %s deep: the block and %s stand for %s.", counted(b.Depth, "confirmation", "confirmations"), on, hashes(b.Work))
 	if nominal(v.Params) {
 		v.line("  - On %s that is nominal: work costs next to nothing there, and anybody could have made such blocks.", v.Evidence.Network)
+		return
 	}
+	v.line("    %s", inBlocks(b.Work, b.Chain))
 }
 
 // nominal says whether work on a network is no proof of anything.
 func nominal(params *chaincfg.Params) bool { return params.Net != wire.MainNet }
-
-func (v verdict) chain() {
-	b := v.Block
-	v.line("  - The file has %s from block %s to %s, each with its own work and each following the one before.",
-		counted(b.Before+b.Depth, "header", "headers"), grouped(int64(b.Above)), grouped(int64(b.Height)+int64(b.Depth)-1))
-	switch {
-	case b.Start == nil:
-		v.line("  - Headers before that were left out, so that where the chain comes from rests on the issuer's word.")
-		for _, s := range v.Evidence.Stated.Starts {
-			v.line("    Stated: followed from block %s on, which rests on %s.", grouped(int64(s.Height)), s.RestsOn)
-		}
-	case b.Start.Proves:
-		v.line("  - From block %s on it rests, by the issuer's word, on %s.", grouped(int64(b.Start.Height)), b.Start.RestsOn)
-	default:
-		v.line("  - From block %s on it rests, by the issuer's word, on one operator alone: %s.", grouped(int64(b.Start.Height)), b.Start.RestsOn)
-	}
-}
 
 // word says what is only stated.
 func (v verdict) word() {
@@ -231,28 +218,3 @@ func listed(address string, l chain.EvidenceListing) string {
 }
 
 func second(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
-
-// work writes an amount of work in hashes, and how long much computing takes
-// for it.
-func work(hashes *big.Int) string {
-	const rate = 1e18
-	amount, _ := new(big.Float).SetInt(hashes).Float64()
-	text := fmt.Sprintf("2^%.1f hashes", math.Log2(amount))
-	return text + ", which takes " + long(amount/rate) + " at a billion billion hashes a second"
-}
-
-// long writes seconds, of which there may be more than a time.Duration holds.
-func long(seconds float64) string {
-	for _, unit := range []struct {
-		length float64
-		name   string
-	}{{365.25 * 86400, "years"}, {86400, "days"}, {3600, "hours"}, {60, "minutes"}, {1, "seconds"}} {
-		if n := seconds / unit.length; n >= 2 {
-			return grouped(int64(n)) + " " + unit.name
-		}
-	}
-	if seconds >= 1 {
-		return "a second"
-	}
-	return "less than a second"
-}

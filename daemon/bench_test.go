@@ -53,6 +53,7 @@ func BenchmarkHistory(b *testing.B) {
 	}
 	b.ReportMetric(float64(whole-fetch)/float64(fetch), "record/fetch")
 	b.ReportMetric(float64(again)/float64(fetch), "reread/fetch")
+	promised(b, "recording a history of 10,000, over fetching it alone", float64(whole-fetch)/float64(fetch), 2, "")
 	b.ReportMetric(float64(longHistory*b.N)/whole.Seconds(), "tx/s")
 }
 
@@ -160,16 +161,16 @@ func benchAsker(b *testing.B, e *explorer.Explorer, watched chain.Address, ledge
 // Postgres apart), and then idle with two addresses (goal: under 60 MB and
 // under 1% of a core).
 func BenchmarkResident(b *testing.B) {
-	binary := filepath.Join(b.TempDir(), "btcwatch")
-	if out, err := exec.Command("go", "build", "-o", binary, "btcwatch").CombinedOutput(); err != nil {
-		b.Fatalf("build: %v\n%s", err, out)
-	}
+	binary := buildBinary(b)
 	for b.Loop() {
 		busy := runBinary(b, binary, longHistory, "@every 1s")
 		b.ReportMetric(busy.peakMB, "history-peak-MB")
+		promised(b, "resident while a history of 10,000 is recorded", busy.peakMB, 150, "MB")
 		idle := runBinary(b, binary, 10, "@every 30s")
 		b.ReportMetric(idle.peakMB, "idle-MB")
 		b.ReportMetric(idle.cpuPercent, "idle-%core")
+		promised(b, "resident when idle with two addresses", idle.peakMB, 60, "MB")
+		promised(b, "a core when idle with two addresses", idle.cpuPercent, 1, "%")
 	}
 }
 
@@ -182,15 +183,37 @@ func runBinary(b *testing.B, binary string, history int, pace string) residence 
 	ledger.Time = func(height int32) time.Time { return began.Add(time.Duration(height) * time.Minute) }
 	watched := benchAddress(b)
 	ledger.History(watched.Script, history)
+	d := startBinary(b, binary, ledger, watched, pace, "tip")
+	defer d.stop()
+	awaitHistory(b, d.database, history, d.log)
+	before, at := cpuTicks(b, d.pid), time.Now()
+	time.Sleep(20 * time.Second)
+	used := float64(cpuTicks(b, d.pid)-before) / 100 // ticks of 10 ms
+	return residence{peakMB: peakMB(b, d.pid), cpuPercent: 100 * used / time.Since(at).Seconds()}
+}
+
+// running is the program at work in a process of its own.
+type running struct {
+	pid           int
+	database, log string
+	stop          func()
+}
+
+// startBinary starts the program over a chain, from a start, with a pause
+// between rounds.
+func startBinary(b *testing.B, binary string, ledger *chaintest.Chain, watched chain.Address, pace, start string) running {
+	b.Helper()
 	url, stop := chaintest.NewEsplora(ledger, ledger.Params()).Serve()
-	defer stop()
-	database, dir := sqltest.New(b), b.TempDir()
+	d := running{database: sqltest.New(b)}
+	dir := b.TempDir()
 	file := filepath.Join(dir, "config.toml")
 	config := fmt.Sprintf(`
 network = "regtest"
 data_dir = %q
 [database]
 url = %q
+[chain]
+start = %q
 [schedule]
 blocks = %q
 mempool = %q
@@ -205,7 +228,7 @@ path = %q
 label = "one"
 [watch."bcrt1qqknmhprvw9ytavdyr68qxmxdnfgrcptssa926a"]
 label = "two"
-`, dir, database, pace, pace, url, filepath.Join(dir, "alerts.jsonl"), watched.Text)
+`, dir, d.database, start, pace, pace, url, filepath.Join(dir, "alerts.jsonl"), watched.Text)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -214,17 +237,23 @@ label = "two"
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer log.Close()
 	daemon.Stdout, daemon.Stderr = log, log
 	if err := daemon.Start(); err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = daemon.Process.Kill(); _ = daemon.Wait() }()
-	awaitHistory(b, database, history, log.Name())
-	before, at := cpuTicks(b, daemon.Process.Pid), time.Now()
-	time.Sleep(20 * time.Second)
-	used := float64(cpuTicks(b, daemon.Process.Pid)-before) / 100 // ticks of 10 ms
-	return residence{peakMB: peakMB(b, daemon.Process.Pid), cpuPercent: 100 * used / time.Since(at).Seconds()}
+	d.pid, d.log = daemon.Process.Pid, log.Name()
+	d.stop = func() { _, _, _ = daemon.Process.Kill(), daemon.Wait(), log.Close(); stop() }
+	return d
+}
+
+// buildBinary builds the program as it is.
+func buildBinary(b *testing.B) string {
+	b.Helper()
+	binary := filepath.Join(b.TempDir(), "btcwatch")
+	if out, err := exec.Command("go", "build", "-o", binary, "btcwatch").CombinedOutput(); err != nil {
+		b.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
 }
 
 func awaitHistory(b *testing.B, database string, count int, log string) {
@@ -247,14 +276,16 @@ func awaitHistory(b *testing.B, database string, count int, log string) {
 }
 
 // peakMB is the highest resident memory of a process so far.
-func peakMB(b *testing.B, pid int) float64 {
+func peakMB(b *testing.B, pid int) float64 { b.Helper(); return statusMB(b, pid, "VmHWM:") }
+
+func statusMB(b *testing.B, pid int, field string) float64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmHWM:" {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == field {
 			kb, err := strconv.Atoi(fields[1])
 			if err != nil {
 				b.Fatal(err)
@@ -262,7 +293,7 @@ func peakMB(b *testing.B, pid int) float64 {
 			return float64(kb) / 1024
 		}
 	}
-	b.Fatal("no VmHWM in /proc/PID/status")
+	b.Fatalf("no %s in /proc/PID/status", field)
 	return 0
 }
 

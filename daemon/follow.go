@@ -10,7 +10,6 @@ import (
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
-	"github.com/btcsuite/btcd/wire/v2"
 
 	"btcwatch/chain"
 	"btcwatch/chain/explorer"
@@ -40,6 +39,12 @@ type follower struct {
 	last      *chain.Header     // the last block recorded, with those before it
 	lastCount int               // of ancestors.added when last was read
 	compared  map[string]string // explorer to the tip that was last compared with ours
+
+	turns  *turns
+	behind int32                               // how many blocks are missing, as whoever gives the next one shows
+	lists  map[string]map[int32]chainhash.Hash // of this round, by explorer
+	asks   int                                 // how many transactions may be asked after while blocks are missing
+	told   func(CatchingUp)                    // of progress; nil: nobody looks
 }
 
 // shown is an explorer with the height of its tip.
@@ -55,6 +60,7 @@ func (f *follower) round(ctx context.Context) error {
 	if len(seen) == 0 {
 		return errors.New("no explorer shows the tip of the chain")
 	}
+	f.lists = map[string]map[int32]chainhash.Hash{}
 	position, err := f.store.Position(ctx)
 	if err != nil {
 		return err
@@ -99,32 +105,36 @@ func (f *follower) note(e *explorer.Explorer, err error) {
 	f.beat()
 }
 
+// catchUp covers the blocks up to a height, one after the other.
 func (f *follower) catchUp(ctx context.Context, seen []shown, best int32) error {
-	first, behind := f.now(), int32(-1)
+	going := catching{follower: f, best: best}
+	defer going.end()
 	for ctx.Err() == nil {
 		position, err := f.store.Position(ctx)
 		if err != nil {
 			return err
 		}
-		if behind < 0 {
-			behind = best - position.Height
-		}
 		if position.Height >= best {
-			f.health.covered(true, nil)
-			f.raise(ctx, seen, position)
-			return nil
+			return f.reached(ctx, seen, position)
 		}
+		going.at(position.Height)
 		if err := f.next(ctx, seen, position); err != nil {
 			f.health.covered(f.overstated(seen, position, err), err)
 			return err
 		}
 		f.health.progressed()
-		if f.now().Sub(first) > 10*time.Second {
-			first = f.now()
-			f.log.Info("catching up", "height", position.Height+1, "tip", best, "behind", best-position.Height-1)
-		}
 	}
 	return ctx.Err()
+}
+
+// reached is for when the tip is covered.
+func (f *follower) reached(ctx context.Context, seen []shown, position sql.Position) error {
+	f.health.covered(true, nil)
+	if err := f.writer.Reached(ctx); err != nil {
+		return err
+	}
+	f.raise(ctx, seen, position)
+	return nil
 }
 
 // longestWait is how long the chain may go without a block before a tip that
@@ -150,22 +160,25 @@ func (f *follower) overstated(seen []shown, position sql.Position, err error) bo
 	return false
 }
 
-// next covers one block, from the first explorer that has it and tells the
-// truth; or steps back where the chain was reorganised.
+// next covers one block, from the first explorer in turn that has it and tells
+// the truth; or steps back where the chain was reorganised.
 func (f *follower) next(ctx context.Context, seen []shown, position sql.Position) error {
 	var failures []error
 	failed := ""
-	for _, e := range seen {
+	for _, e := range f.turns.order(seen, f.now()) {
 		if e.tip <= position.Height {
 			continue
 		}
 		if failed != "" {
 			f.health.failedOver(failed)
 		}
+		began := f.now()
 		done, err := f.attempt(ctx, seen, e, position)
 		if done {
+			f.turns.served(e.Explorer)
 			return err
 		}
+		f.turns.failed(e.Name, f.now(), f.now().Sub(began))
 		failures, failed = append(failures, err), e.Name
 	}
 	return fmt.Errorf("cover block %d: %w", position.Height+1, errors.Join(failures...))
@@ -190,6 +203,7 @@ func (f *follower) attempt(ctx context.Context, seen []shown, e shown, position 
 // take covers one block from one explorer. It is not done where another one may
 // do better.
 func (f *follower) take(ctx context.Context, seen []shown, e shown, position sql.Position) (done bool, err error) {
+	f.behind = e.tip - position.Height
 	block, err := f.fetch(ctx, e.Explorer, position.Tip())
 	if errors.Is(err, chain.ErrUnlinked) {
 		var back bool
@@ -215,6 +229,9 @@ func (f *follower) take(ctx context.Context, seen []shown, e shown, position sql
 // follows another block is no fault of the explorer.
 func (f *follower) fetch(ctx context.Context, e *explorer.Explorer, tip chain.Tip) (*chain.Block, error) {
 	block, err := f.verified(ctx, e, tip)
+	if err != nil {
+		f.forgetList(e.Name)
+	}
 	if !errors.Is(err, chain.ErrUnlinked) {
 		f.note(e, err)
 	}
@@ -225,8 +242,7 @@ func (f *follower) fetch(ctx context.Context, e *explorer.Explorer, tip chain.Ti
 }
 
 func (f *follower) verified(ctx context.Context, e *explorer.Explorer, tip chain.Tip) (*chain.Block, error) {
-	hash, err := e.Chain.BlockHash(ctx, tip.Height+1)
-	f.beat()
+	hash, err := f.hashAt(ctx, e, tip.Height+1)
 	if errors.Is(err, explorer.ErrNotFound) {
 		// %v: behind its own tip it is not a good answer that there is none.
 		err = fmt.Errorf("%w: %s shows a tip above block %d and not the block: %v", explorer.ErrUnavailable, e.Name, tip.Height+1, err)
@@ -271,46 +287,13 @@ func (f *follower) record(ctx context.Context, e *explorer.Explorer, block *chai
 	}
 	f.last = block.Tip().Header
 	f.beat()
-	f.log.Info("block covered", "height", block.Height, "hash", block.Hash, "explorer", e.Name,
+	level := slog.LevelInfo
+	if hits == 0 && f.behind > worthList {
+		level = slog.LevelDebug // "catching up" tells enough
+	}
+	f.log.Log(ctx, level, "block covered", "height", block.Height, "hash", block.Hash, "explorer", e.Name,
 		"transactions", len(block.Transactions), "hits", hits)
 	return nil
-}
-
-// Bounds of what is asked about the transactions of one block before it is
-// recorded: who paid is worth knowing, but never worth a late alert.
-const (
-	mostAsked  = 25
-	longestAsk = 15 * time.Second
-)
-
-// spentBy asks which outputs transactions spend, which a block does not show.
-// Nothing depends on the answer but who the other side is.
-func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) map[chainhash.Hash][]*wire.TxOut {
-	if len(unknown) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, longestAsk)
-	defer cancel()
-	spent := map[chainhash.Hash][]*wire.TxOut{}
-	for _, tx := range unknown[:min(len(unknown), mostAsked)] {
-		for _, e := range f.explorers {
-			if e.Transactions == nil {
-				continue
-			}
-			told, err := e.Transactions.Transaction(ctx, tx.ID)
-			f.beat()
-			if err == nil {
-				f.health.note(e.Name, forTransactions, nil)
-				spent[tx.ID] = told.Spent
-				break
-			}
-			if ctx.Err() != nil {
-				return spent
-			}
-			f.health.note(e.Name, forTransactions, err)
-		}
-	}
-	return spent
 }
 
 // reorg follows an explorer to another branch, if that has more work: it finds

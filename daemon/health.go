@@ -44,6 +44,8 @@ type health struct {
 	outages map[string]bool // kind and name of what is out, as recorded
 	idle    map[string]bool // kinds for which there is nothing to ask
 
+	keptMempool time.Time // when the mempool was seen last, as kept in the database
+
 	moved     time.Time // when the position moved last, as last judged
 	depths    []depth   // how many blocks were not read yet, oldest first
 	pulse     *pulse
@@ -217,6 +219,9 @@ func (h *health) judge(ctx context.Context) error {
 		if err := h.carryOut(ctx, v); err != nil {
 			return err
 		}
+	}
+	if err := h.noteMempool(ctx); err != nil {
+		return err
 	}
 	if err := h.forgetIdle(ctx); err != nil {
 		return err

@@ -1,78 +1,83 @@
 package daemon
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"btcwatch/alerts"
-	"btcwatch/sql"
+	"btcwatch/chain"
+	"btcwatch/chain/chaintest"
 )
 
-// scheduled gives a ward jobs and channels to judge.
-func (w *ward) scheduled() *pulse {
-	p := newPulse(func() time.Time { return w.at })
-	w.watches(&Config{Schedule: Schedule{Blocks: "@every 30s", Mempool: "@every 1m", Report: "0 8 * * *"}, Channels: []alerts.Settings{{Name: "mail"}, {Name: "log"}}}, p)
-	return p
-}
-
-// pass lets time go by, with a judgement every ten seconds.
-func (w *ward) pass(length time.Duration) {
-	for end := w.at.Add(length); w.at.Before(end); w.at = w.at.Add(10 * time.Second) {
-		w.verdicts()
+// TestFoundLate: what was mined while nobody looked says how late it was found,
+// what was mined in sight does not, and the daily report counts it.
+func TestFoundLate(t *testing.T) {
+	t.Parallel()
+	ledger, wallet := newLedger()
+	w := newWorld(t, ledger)
+	a := wallet.Address(chain.P2WPKH, 1)
+	w.watch(a, "label")
+	w.began(ledger)
+	w.await("true", `SELECT reached_at > now() - interval '1 minute' FROM btcwatch.position`)
+	intime := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
+	ledger.MineMempool()
+	if d := w.word(alerts.TransactionConfirmed, intime, a); d.LateSeconds != 0 || d.BehindSince != nil || strings.Contains(d.Summary, "late") {
+		t.Errorf("in time it says %+v", d)
 	}
-}
+	w.caughtUp(ledger)
+	w.await("true", `SELECT reached_at > moved_at FROM btcwatch.position`)
+	w.stop()
 
-// TestJobsThatDoNotRun are told, and those that run late by the clock alone are
-// not.
-func TestJobsThatDoNotRun(t *testing.T) {
-	w := newWard(t)
-	p := w.scheduled()
-	p.expect("blocks", w.at.Add(30*time.Second))
-	p.expect("report", w.at.Add(6*time.Hour))
-	w.wants("nothing is due", "schedule blocks", "well")
-	w.pass(5 * time.Minute)
-	w.wants("late for less than what counts", "schedule blocks", "undecided")
-	w.pass(time.Minute)
-	w.wants("it was due and never began", "schedule blocks", "out")
-	w.wants("due in hours", "schedule report", "well")
-	w.wants("not known to be due", "schedule mempool", "well")
-	w.wants("not on the schedule", "schedule history", "undecided")
-	p.begin("blocks")
-	w.wants("it began", "schedule blocks", "well")
-	p.end("blocks", w.at.Add(30*time.Second))
-
-	w.at = w.at.Add(8 * time.Hour) // the clock was set
-	w.wants("the clock jumped", "schedule blocks", "undecided")
-	w.wants("the clock jumped", "schedule report", "undecided")
-	for range 20 {
-		p.begin("blocks")
-		p.end("blocks", w.at.Add(30*time.Second))
-		w.pass(30 * time.Second)
+	missed := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 40_000}))
+	mined := ledger.MineMempool().Header.Timestamp
+	ledger.MineEmpty(3)
+	w.exec(`UPDATE btcwatch.position SET reached_at = now() - interval '3 hours'`)
+	w.start()
+	d := w.word(alerts.TransactionConfirmed, missed, a)
+	want := int64(d.ObservedAt.Sub(mined) / time.Second)
+	if d.LateSeconds != want || want < 50*60 || d.LateConfirmation {
+		t.Errorf("it was found %d seconds after the block's time, and says %d (%v)", want, d.LateSeconds, d.LateConfirmation)
 	}
-	w.wants("the clock jumped, and it runs", "schedule blocks", "well")
-	w.wants("the clock jumped, and it does not run", "schedule report", "out")
-
-	p.begin("mempool")
-	w.pass(14 * time.Minute)
-	w.wants("it began and may still move", "schedule mempool", "undecided")
-	w.pass(2 * time.Minute)
-	w.wants("it hangs", "schedule mempool", "out")
-	w.outages["mempool "] = true
-	w.wants("it hangs, and blindness is told already", "schedule mempool", "undecided")
+	if d.BehindSince == nil || d.ObservedAt.Sub(*d.BehindSince) < 3*time.Hour || d.ObservedAt.Sub(*d.BehindSince) > 4*time.Hour {
+		t.Errorf("behind since %v", d.BehindSince)
+	}
+	if !strings.Contains(d.Summary, fmt.Sprintf("found late, %d minutes", want/60)) {
+		t.Errorf("it says %s", d.Summary)
+	}
+	w.caughtUp(ledger)
+	w.await("true", `SELECT reached_at > moved_at FROM btcwatch.position`)
+	w.reloaded(func(c *Config) { c.Schedule.Report = "@every 1s" })
+	r := w.awaitDelivered(alerts.ReportDaily, 1)[0].Data
+	if r.Report.Late != 1 || r.Report.LateMost != want || !strings.Contains(r.Lines[0], "1 payment was found late") {
+		t.Errorf("the report says %v", r.Lines)
+	}
+	w.checkDelivered()
 }
 
-// TestLateDeliveries are told for the channel that has them, when they stay.
-func TestLateDeliveries(t *testing.T) {
-	w := newWard(t)
-	w.scheduled()
-	w.wants("nothing waits", "delivery mail", "well")
-	w.late = []sql.LateChannel{{Channel: "mail", Since: w.at.Add(-6 * time.Minute), Reason: "it refused the connection"}, {Channel: "gone"}}
-	w.pass(50 * time.Second)
-	w.wants("they may go out at once", "delivery mail", "undecided")
-	w.pass(20 * time.Second)
-	w.wants("they stay", "delivery mail", "out")
-	w.wants("they stay", "delivery log", "well")
-	w.wants("a channel that left", "delivery gone", "undecided")
-	w.late = nil
-	w.wants("they went out", "delivery mail", "well")
+// TestAStopIsAGap: how long nobody was asked about unconfirmed payments is a
+// row, once, and a short stop is none.
+func TestAStopIsAGap(t *testing.T) {
+	t.Parallel()
+	ledger, wallet := newLedger()
+	w := newWorld(t, ledger)
+	w.watch(wallet.Address(chain.P2WPKH, 1), "label")
+	w.began(ledger)
+	w.await("true", `SELECT began_at > now() - interval '1 minute' FROM btcwatch.job_run WHERE name = 'mempool'`)
+	w.stop()
+	w.start()
+	w.awaitLog("leading epoch=2")
+	w.await("true", `SELECT began_at > (SELECT max(at) FROM btcwatch.import) FROM btcwatch.job_run WHERE name = 'mempool'`)
+	w.expect("0", `SELECT count(*) FROM report.gaps`)
+	w.stop()
+	w.exec(`UPDATE btcwatch.job_run SET began_at = now() - interval '3 hours 12 minutes' WHERE name = 'mempool'`)
+	for epoch := 3; epoch <= 4; epoch++ {
+		w.start()
+		w.awaitLog(fmt.Sprint("leading epoch=", epoch))
+		w.await("true", `SELECT began_at > now() - interval '1 minute' FROM btcwatch.job_run WHERE name = 'mempool'`)
+		w.await("1 mempool 03:12", `SELECT concat_ws(' ', count(*), min(kind), to_char(min(to_time - from_time), 'HH24:MI')) FROM report.gaps`)
+		w.await("true", `SELECT bool_and(state = 'ok') FROM report.explorers`) // it has judged
+		w.stop()
+	}
 }

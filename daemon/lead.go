@@ -99,6 +99,9 @@ func (l *leader) prepare(ctx context.Context) error {
 	if err := l.writer.GiveUpUnconfigured(ctx); err != nil {
 		return err
 	}
+	if err := l.tellStop(ctx); err != nil {
+		return err
+	}
 	return l.health.load(ctx, l.config.Explorers)
 }
 
@@ -127,7 +130,7 @@ func (l *leader) follower() *follower {
 	return &follower{
 		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, start: l.config.Start,
 		health: l.health, beat: func() { l.pulse.beat("blocks") }, now: l.Now, log: l.Log, began: l.Now(),
-		ancestors: l.ancestors, compared: map[string]string{},
+		ancestors: l.ancestors, compared: map[string]string{}, turns: newTurns(), told: l.Progress,
 	}
 }
 

@@ -31,8 +31,8 @@ func rewriteBlock(change func(*wire.MsgBlock)) func(string, []byte) []byte {
 	}
 }
 
-// TestFalseBlocks: the explorer that is asked first serves false blocks. The
-// other one is believed, and the liar named.
+// TestFalseBlocks: the explorer whose turn it is serves false blocks. The other
+// one is believed, and the liar named.
 func TestFalseBlocks(t *testing.T) {
 	t.Parallel()
 	last := func(b *wire.MsgBlock) *wire.MsgTx { return b.Transactions[len(b.Transactions)-1] }
@@ -52,7 +52,9 @@ func TestFalseBlocks(t *testing.T) {
 			w.outagesAfter(1500*time.Millisecond, time.Minute)
 			a := wallet.Address(chain.P2WPKH, 1)
 			w.watch(a, "label")
-			w.began(ledger)
+			w.began(ledger) // by one
+			ledger.MineEmpty(1)
+			w.caughtUp(ledger) // by two: the next block is asked of one
 			paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 			w.servers[0].Faults.Set("/block/**", chaintest.Fault{Rewrite: rewriteBlock(change)})
 			ledger.MineMempool()
@@ -67,7 +69,7 @@ func TestFalseBlocks(t *testing.T) {
 			w.await("lying", `SELECT state FROM report.explorers WHERE name = 'one'`)
 			w.compare(replay(t, ledger, 109, a))
 			w.clear()
-			ledger.MineEmpty(1)
+			ledger.MineEmpty(2) // one for each
 			w.caughtUp(ledger)
 			w.await("ok", `SELECT state FROM report.explorers WHERE name = 'one'`)
 			w.neverBlind()

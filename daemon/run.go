@@ -26,6 +26,7 @@ type Program struct {
 	Notify           func(state string)      // tells the service manager; never nil
 	Watchdog         time.Duration           // how often the service manager wants a sign of life; 0: never
 	Now              func() time.Time        // nil: time.Now
+	Progress         func(CatchingUp)        // hears how the way to the tip goes, at its end with nothing left; nil: nobody looks
 }
 
 // Env is what channels are opened with.

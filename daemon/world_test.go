@@ -265,12 +265,17 @@ func (w *world) caughtUp(source chaintest.Source) {
 	w.covered(height)
 }
 
-// newLedger makes a chain of our own of 110 blocks that end now, and a wallet
-// that can spend from it.
+// newLedger makes a chain of our own of 110 blocks of yesterday, and a wallet
+// that can spend from it. What a test mines upon them is of the last hour.
 func newLedger() (*chaintest.Chain, *chaintest.Wallet) {
 	ledger := chaintest.NewChain()
 	began := time.Now().Add(-24 * time.Hour)
-	ledger.Time = func(height int32) time.Time { return began.Add(time.Duration(height) * time.Minute) }
+	ledger.Time = func(height int32) time.Time {
+		if height > 110 {
+			return began.Add(23*time.Hour + time.Duration(height)*time.Second)
+		}
+		return began.Add(time.Duration(height) * time.Minute)
+	}
 	ledger.MineEmpty(110)
 	return ledger, chaintest.NewWallet(ledger, "")
 }

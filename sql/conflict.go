@@ -302,24 +302,6 @@ func (c *commit) joinThread(ctx context.Context, script, old, by int64) error {
 	return nil
 }
 
-// root is the txid with which a payment's thread began; empty: its own.
-func (c *commit) root(ctx context.Context, script, tx int64) (string, error) {
-	var txid []byte
-	err := c.tx.QueryRow(ctx, `
-		SELECT t.txid
-		FROM btcwatch.thread_root r
-		JOIN btcwatch.tx t ON t.id = r.root_tx_id
-		WHERE r.script_id = $1
-		  AND r.tx_id = $2`, script, tx).Scan(&txid)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("find a thread: %w", err)
-	}
-	return chainhash.Hash(txid).String(), nil
-}
-
 // ruledOut gives those of the transactions that a recorded one which is still
 // alive has replaced: an explorer that lags and shows them again is no news.
 func (c *commit) ruledOut(ctx context.Context, facts []*fact, was map[int64]standing) (map[int64]bool, error) {

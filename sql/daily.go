@@ -69,7 +69,7 @@ func (g dayReader) told(ctx context.Context, id alerts.ID) (told bool, err error
 
 func (g dayReader) gather(ctx context.Context, r *alerts.Report) error {
 	for _, read := range []func(context.Context, *alerts.Report) error{
-		g.since, g.counts, g.payments, g.blocks, g.gaps, g.explorers, g.oldest,
+		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.oldest,
 	} {
 		if err := read(ctx, r); err != nil {
 			return err
@@ -153,6 +153,16 @@ func (g dayReader) payments(ctx context.Context, r *alerts.Report) error {
 		return s, err
 	})
 	return err
+}
+
+// late counts the payments of which an alert said that they were found late.
+func (g dayReader) late(ctx context.Context, r *alerts.Report) error {
+	return g.tx.QueryRow(ctx, `
+		SELECT count(DISTINCT (script_id, tx_id)), coalesce(max(late_seconds), 0)
+		FROM btcwatch.alert
+		WHERE late_seconds IS NOT NULL
+		  AND opened_at >= $1
+		  AND opened_at < $2`, r.From, r.To).Scan(&r.Late, &r.LateMost)
 }
 
 func (g dayReader) blocks(ctx context.Context, r *alerts.Report) error {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
-	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/chain"
@@ -19,9 +19,9 @@ var ErrNoTransaction = errors.New("no such transaction is recorded")
 
 // The bounds of one file of evidence.
 const (
-	mostHeadersBefore = 105_120  // two years
-	mostHeadersAfter  = 2_016    // two weeks: more work on top adds nothing to what a court can ask
-	mostPrevious      = 12 << 20 // bytes of previous transactions
+	mostHeaders  = 105_120  // two years, before the block and after it
+	headersAfter = 2_016    // two weeks: more work on top adds nothing to what a court can ask
+	mostPrevious = 12 << 20 // bytes of previous transactions
 )
 
 // Evidence gathers what is recorded of a transaction, for others to check, as
@@ -31,7 +31,7 @@ func (s *Store) Evidence(ctx context.Context, txid chainhash.Hash) (*chain.Evide
 	e.Stated.MadeAt = s.now().UTC().Truncate(time.Second)
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		g := &gathering{tx: tx, e: e}
+		g := &gathering{tx: tx, e: e, params: s.params}
 		err := tx.QueryRow(ctx, `
 			SELECT t.id, coalesce(b.raw, t.raw)
 			FROM btcwatch.tx t
@@ -44,7 +44,7 @@ func (s *Store) Evidence(ctx context.Context, txid chainhash.Hash) (*chain.Evide
 			return err
 		}
 		for _, read := range []func(context.Context) error{
-			g.previous, g.spent, g.block, g.headers, g.place, g.starts, g.addresses, g.listings, g.reports, g.states, g.alerts,
+			g.previous, g.spent, g.place, g.starts, g.block, g.headers, g.addresses, g.listings, g.reports, g.states, g.alerts,
 		} {
 			if err := read(ctx); err != nil {
 				return err
@@ -60,9 +60,10 @@ func (s *Store) Evidence(ctx context.Context, txid chainhash.Hash) (*chain.Evide
 
 // gathering is one reading for one transaction.
 type gathering struct {
-	tx pgx.Tx
-	id int64
-	e  *chain.Evidence
+	tx     pgx.Tx
+	params *chaincfg.Params
+	id     int64
+	e      *chain.Evidence
 }
 
 // previous takes the transactions that made what is spent, where they are
@@ -114,78 +115,6 @@ func (g *gathering) spent(ctx context.Context) (err error) {
 		ORDER BY i.n`, func(row pgx.CollectableRow) (s chain.EvidenceSpent, err error) {
 		err = row.Scan(&s.Input, (*[]byte)(&s.Script), &s.Amount, &s.StatedBy)
 		return s, err
-	})
-	return err
-}
-
-// block takes the block of the followed chain that holds the transaction, if
-// one does and what proves it was kept.
-func (g *gathering) block(ctx context.Context) error {
-	b := &chain.EvidenceBlock{}
-	var hash, siblings, coinbaseSiblings []byte
-	err := g.tx.QueryRow(ctx, `
-		SELECT b.height, b.hash, p.index, b.tx_count, m.siblings, c.raw, c.siblings
-		FROM btcwatch.placement p
-		JOIN btcwatch.chain_now n ON n.block_id = p.block_id
-		JOIN btcwatch.block b ON b.id = p.block_id
-		JOIN btcwatch.branch m ON m.block_id = p.block_id AND m.tx_id = p.tx_id
-		JOIN btcwatch.coinbase c ON c.block_id = p.block_id
-		WHERE p.tx_id = $1
-		ORDER BY b.height DESC -- two coinbases of 2010 stand in two blocks
-		LIMIT 1`, g.id).
-		Scan(&b.Height, &hash, &b.Index, &b.TxCount, &siblings, (*[]byte)(&b.Coinbase), &coinbaseSiblings)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	b.Hash = chain.HashText(hash)
-	for _, h := range apart(siblings) {
-		b.Siblings = append(b.Siblings, chain.HashText(h))
-	}
-	for _, h := range apart(coinbaseSiblings) {
-		b.CoinbaseSiblings = append(b.CoinbaseSiblings, chain.HashText(h))
-	}
-	g.e.Proof.Block = b
-	return nil
-}
-
-// headers takes those of the followed chain around the block, as far as they
-// follow each other without a gap.
-func (g *gathering) headers(ctx context.Context) error {
-	b := g.e.Proof.Block
-	if b == nil {
-		return nil
-	}
-	found, err := g.tx.Query(ctx, `
-		SELECT n.height, b.header
-		FROM btcwatch.chain_now n
-		JOIN btcwatch.block b ON b.id = n.block_id
-		WHERE n.height BETWEEN $1::integer - $2 AND $1::integer + $3
-		ORDER BY n.height`, b.Height, mostHeadersBefore, mostHeadersAfter)
-	if err != nil {
-		return err
-	}
-	var height int32
-	var raw []byte
-	var last chainhash.Hash
-	ended := false
-	_, err = pgx.ForEachRow(found, []any{&height, &raw}, func() error {
-		var h wire.BlockHeader
-		if err := h.Deserialize(bytes.NewReader(raw)); err != nil {
-			return err
-		}
-		if follows := len(b.Headers) > 0 && h.PrevBlock == last; !follows && height > b.Height {
-			ended = true
-		} else if !follows {
-			b.FirstHeight, b.Headers = height, nil
-		}
-		if !ended {
-			b.Headers = append(b.Headers, bytes.Clone(raw))
-			last = h.BlockHash()
-		}
-		return nil
 	})
 	return err
 }

@@ -68,11 +68,11 @@ func TestEvidenceOfPayments(t *testing.T) {
 
 			v := b.prove(in)
 			p := v.Block
-			if p == nil || p.Hash != block.BlockHash() || p.Height != 8 || p.Depth != 5 || p.Index != count-1 || p.Above != 6 || !p.SaysHeight {
+			if p == nil || p.Hash != block.BlockHash() || p.Height != 8 || p.Depth != 5 || p.Index != count-1 || p.Chain.First != 6 || !p.SaysHeight {
 				t.Fatalf("proves %+v", p)
 			}
-			if p.Start == nil || p.Start.RestsOn != "a test" || p.Start.Height != 6 {
-				t.Errorf("begins with %+v", p.Start)
+			if p.Chain.Start == nil || p.Chain.Start.RestsOn != "a test" || p.Chain.Start.Height != 6 {
+				t.Errorf("begins with %+v", p.Chain.Start)
 			}
 			if got := moves(v, address(1)); got != "[{in 0 5000 true}]" {
 				t.Errorf("in: %s", got)
@@ -245,8 +245,8 @@ func TestEvidenceOfRaisedStart(t *testing.T) {
 	b.must(b.writer.RaiseStart(b.Context(), c.BlockAt(3).BlockHash(), "two operators"))
 	b.follow(c)
 	v := b.prove(in)
-	if v.Block == nil || v.Block.Above != 3 || v.Block.Start == nil || v.Block.Start.RestsOn != "two operators" || v.Block.Start.Height != 4 {
-		t.Errorf("begins with %+v", v.Block.Start)
+	if v.Block == nil || v.Block.Chain.First != 3 || v.Block.Chain.Start == nil || v.Block.Chain.Start.RestsOn != "two operators" || v.Block.Chain.Start.Height != 4 {
+		t.Errorf("begins with %+v", v.Block.Chain.Start)
 	}
 	if starts := v.Evidence.Stated.Starts; len(starts) != 2 || starts[1].Height != 4 || !starts[1].Proves {
 		t.Errorf("starts %+v", starts)

@@ -291,10 +291,12 @@ func (c *commit) putStates(ctx context.Context, changed []*fact) error {
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(`
-		INSERT INTO btcwatch.tx_event (tx_id, turn, state, proof, height, block_hash, block_time, at)
-		SELECT u.*, $8
-		FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::integer[], $6::bytea[], $7::timestamptz[]) AS u`,
-		r.ids, r.turns, r.states, r.proofs, r.heights, r.blocks, r.times, c.at)
+		INSERT INTO btcwatch.tx_event (tx_id, turn, state, proof, height, block_hash, block_time, covered_at, at)
+		SELECT u.tx_id, u.turn, u.state, u.proof, u.height, u.block_hash, u.block_time,
+		       CASE WHEN u.live AND u.height IS NOT NULL THEN $9::timestamptz END, $10
+		FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::integer[], $6::bytea[], $7::timestamptz[], $8::boolean[])
+		     AS u (tx_id, turn, state, proof, height, block_hash, block_time, live)`,
+		r.ids, r.turns, r.states, r.proofs, r.heights, r.blocks, r.times, r.lives, timeOrNil(c.position.ReachedAt), c.at)
 	batch.Queue(`
 		INSERT INTO btcwatch.tx_now AS n (tx_id, turn, state, proof, height, block_hash, block_time, fee, first_seen_at, first_seen_by)
 		SELECT u.tx_id, u.turn, u.state, u.proof, u.height, u.block_hash, u.block_time, u.fee,

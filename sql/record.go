@@ -293,25 +293,37 @@ func standings(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]standing,
 		return nil, fmt.Errorf("read the states of transactions: %w", err)
 	}
 	all := map[int64]standing{}
-	var (
-		id           int64
-		turn         int32
-		state, proof string
-		height       *int32
-		block        []byte
-		when         *time.Time
-	)
-	_, err = pgx.ForEachRow(found, []any{&id, &turn, &state, &proof, &height, &block, &when}, func() error {
-		s := standing{known: true, turn: turn, state: alerts.State(state), proof: alerts.Proof(proof)}
-		if height != nil {
-			s.height = *height
-			copy(s.block[:], block)
-			s.time = when.UTC()
-		}
-		all[id] = s
+	var id int64
+	var row standingRow
+	_, err = pgx.ForEachRow(found, append([]any{&id}, row.columns()...), func() error {
+		all[id] = row.standing()
 		return nil
 	})
 	return all, err
+}
+
+// standingRow are the columns turn, state, proof, height, block_hash and
+// block_time of tx_now.
+type standingRow struct {
+	turn         int32
+	state, proof string
+	height       *int32
+	block        []byte
+	when         *time.Time
+}
+
+func (r *standingRow) columns() []any {
+	return []any{&r.turn, &r.state, &r.proof, &r.height, &r.block, &r.when}
+}
+
+func (r *standingRow) standing() standing {
+	s := standing{known: true, turn: r.turn, state: alerts.State(r.state), proof: alerts.Proof(r.proof)}
+	if r.height != nil {
+		s.height = *r.height
+		copy(s.block[:], r.block)
+		s.time = r.when.UTC()
+	}
+	return s
 }
 
 func hashes(txs []*chain.Transaction) [][]byte {

@@ -2,10 +2,11 @@ package sql
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/jackc/pgx/v5"
 
@@ -115,7 +116,8 @@ func (c *commit) tellIf(ctx context.Context, ok bool, a alerts.Alert, script, tx
 	return c.alert(ctx, a, subject{script: &script, tx: &tx, amount: p.AmountSat, proof: string(p.Proof)})
 }
 
-// payment gathers all that is known about one address in one transaction.
+// payment gathers all that is known about one address in one transaction, of
+// which all is there that the record knows of the outputs it spends.
 func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s standing, e chain.Effect) (alerts.Payment, error) {
 	script := c.set.scripts[e.Script]
 	p := alerts.Payment{
@@ -152,7 +154,7 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		p.BlockHeight, p.BlockHash, p.OccurredAt = &height, s.block.String(), s.time
 		p.Ahead = c.position.Set && height > c.position.Height
 	}
-	if err := c.context(ctx, &p, id, e.Script); err != nil {
+	if err := c.context(ctx, &p, id, e.Script, s); err != nil {
 		return p, err
 	}
 	if e.Stated() {
@@ -164,23 +166,23 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 			p.ReportedBy = by
 		}
 	}
-	root, err := c.root(ctx, e.Script, id)
-	if err != nil {
-		return p, err
+	var stated map[int][]string
+	if len(e.Debits) == 0 && slices.ContainsFunc(tx.Spent, func(out *wire.TxOut) bool { return out != nil }) {
+		var err error
+		if stated, err = c.stated(ctx, id, tx.Spent, p.ReportedBy); err != nil {
+			return p, err
+		}
 	}
-	p.Root = root
-	spent, err := c.spent(ctx, tx)
-	if err != nil {
-		return p, err
-	}
-	stated, err := c.stated(ctx, id, spent, p.ReportedBy)
-	p.Counterparties = c.counterparties(tx, spent, stated, e)
-	return p, err
+	p.Counterparties = c.counterparties(tx, stated, e)
+	return p, nil
 }
 
-// context adds what the record knows around a payment: who said it, the
-// balance after it, and since when there was activity.
-func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int64) error {
+// context adds what the record knows around a payment, in one question, for
+// there is one of them for each alert: who said it, the balance after it, since
+// when there was activity, when it was found in its block, and its thread.
+func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int64, s standing) error {
+	var root []byte
+	var found, covered, seen *time.Time
 	err := c.tx.QueryRow(ctx, `
 		SELECT ARRAY(
 		           SELECT DISTINCT e.name
@@ -190,11 +192,31 @@ func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int6
 		           ORDER BY e.name),
 		       CASE WHEN b.unknown_debits = 0 AND EXISTS (SELECT FROM btcwatch.coverage v WHERE v.script_id = $2)
 		            THEN b.received - b.sent END,
-		       b.first_at
-		FROM btcwatch.balance b
-		WHERE b.script_id = $2`, tx, script).Scan(&p.ReportedBy, &p.BalanceSat, &p.FirstActivityAt)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		       b.first_at,
+		       (SELECT t.txid
+		        FROM btcwatch.thread_root r
+		        JOIN btcwatch.tx t ON t.id = r.root_tx_id
+		        WHERE r.script_id = $2 AND r.tx_id = $1),
+		       f.at, f.covered_at, n.first_seen_at
+		FROM btcwatch.tx_now n
+		LEFT JOIN btcwatch.balance b ON b.script_id = $2
+		LEFT JOIN LATERAL (
+		    SELECT e.at, e.covered_at
+		    FROM btcwatch.tx_event e
+		    WHERE e.tx_id = $1 AND e.state = 'confirmed' AND e.block_hash = $3
+		    ORDER BY e.id
+		    LIMIT 1
+		) f ON true
+		WHERE n.tx_id = $1`, tx, script, s.block[:]).
+		Scan(&p.ReportedBy, &p.BalanceSat, &p.FirstActivityAt, &root, &found, &covered, &seen)
+	if err != nil {
 		return fmt.Errorf("gather what is known of %s: %w", p.TxID, err)
+	}
+	if root != nil {
+		p.Root = chainhash.Hash(root).String()
+	}
+	if found != nil {
+		p.FoundAt, p.CoveredAt, p.SeenBefore = found.UTC(), timeOrZero(covered), seen != nil && seen.Before(*found)
 	}
 	return nil
 }
@@ -228,40 +250,6 @@ func (c *commit) statedBy(ctx context.Context, tx *chain.Transaction, e chain.Ef
 		all = append(all, *name)
 	}
 	return slices.Compact(all), nil
-}
-
-// spent completes what is known of the outputs that a transaction spends, from
-// what was stated or recorded before.
-func (c *commit) spent(ctx context.Context, tx *chain.Transaction) ([]*wire.TxOut, error) {
-	spent := make([]*wire.TxOut, len(tx.Msg.TxIn))
-	copy(spent, tx.Spent)
-	if !slices.Contains(spent, nil) {
-		return spent, nil
-	}
-	found, err := c.tx.Query(ctx, `
-		SELECT i.n, s.script, coalesce(o.amount, t.amount)
-		FROM btcwatch.tx x
-		JOIN btcwatch.tx_input i ON i.tx_id = x.id
-		LEFT JOIN btcwatch.tx p ON p.txid = i.prev_txid
-		LEFT JOIN btcwatch.tx_output o ON o.tx_id = p.id AND o.n = i.prev_n
-		LEFT JOIN btcwatch.stated_output t ON t.txid = i.prev_txid AND t.n = i.prev_n
-		JOIN btcwatch.script s ON s.id = coalesce(o.script_id, t.script_id)
-		WHERE x.txid = $1`, tx.ID[:])
-	if err != nil {
-		return nil, err
-	}
-	var n int32
-	var out wire.TxOut
-	_, err = pgx.ForEachRow(found, []any{&n, &out.PkScript, &out.Value}, func() error {
-		if spent[n] == nil {
-			spent[n] = &wire.TxOut{PkScript: slices.Clone(out.PkScript), Value: out.Value}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look up what %s spends: %w", tx.ID, err)
-	}
-	return spent, nil
 }
 
 // stated names, by input, the explorers on whose word rests what it spends: of
@@ -315,8 +303,8 @@ func direction(e chain.Effect) alerts.Direction {
 // what came in, the outputs other than change of what went out. What each
 // brought in is known; how much of it reached the address is not, so amounts
 // are given for what went out only. stated is whose word each input rests on.
-func (c *commit) counterparties(tx *chain.Transaction, spent []*wire.TxOut, stated map[int][]string, e chain.Effect) []alerts.Counterparty {
-	outputs, own := spent, c.set.scripts[e.Script].address.Script
+func (c *commit) counterparties(tx *chain.Transaction, stated map[int][]string, e chain.Effect) []alerts.Counterparty {
+	outputs, own := tx.Spent, c.set.scripts[e.Script].address.Script
 	if len(e.Debits) > 0 {
 		outputs, stated = tx.Msg.TxOut, nil
 	}
@@ -381,8 +369,9 @@ func (c *commit) alert(ctx context.Context, a alerts.Alert, s subject) error {
 		proof = &s.proof
 	}
 	done, err := c.tx.Exec(ctx, `
-		INSERT INTO btcwatch.alert (id, type, severity, about, quiet, thread, script_id, tx_id, amount, proof, opened_at, body, direction)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, convert_from($12, 'UTF8')::json #>> '{data,direction}')
+		INSERT INTO btcwatch.alert (id, type, severity, about, quiet, thread, script_id, tx_id, amount, proof, opened_at, body, direction, late_seconds)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, convert_from($12, 'UTF8')::json #>> '{data,direction}',
+		        (convert_from($12, 'UTF8')::json #>> '{data,late_seconds}')::bigint)
 		ON CONFLICT (id) DO NOTHING`,
 		a.ID[:], string(a.Type), a.Severity.String(), a.About, a.Quiet, a.Thread, s.script, s.tx, s.amount, proof, a.At, a.Body)
 	if err != nil {

@@ -53,6 +53,7 @@ type Position struct {
 	Set         bool // false until following has a start
 	ListVersion int64
 	MovedAt     time.Time // when it came to this height, UTC; zero before the start
+	ReachedAt   time.Time // when it was last found to be at the best tip shown, UTC; zero: never
 }
 
 // Tip is the position as the block that the next one must follow.
@@ -132,7 +133,7 @@ func (c *commit) journal(ctx context.Context, kind string) error {
 }
 
 const selectPosition = `
-	SELECT epoch, height, hash, bits, list_version, moved_at
+	SELECT epoch, height, hash, bits, list_version, moved_at, reached_at
 	FROM btcwatch.position`
 
 func lockPosition(ctx context.Context, tx pgx.Tx) (Position, error) {
@@ -159,8 +160,9 @@ func scanPosition(row pgx.Row) (Position, error) {
 		hash   []byte
 		bits   *int64
 		moved  *time.Time
+		tip    *time.Time
 	)
-	if err := row.Scan(&p.Epoch, &height, &hash, &bits, &p.ListVersion, &moved); err != nil {
+	if err := row.Scan(&p.Epoch, &height, &hash, &bits, &p.ListVersion, &moved, &tip); err != nil {
 		return p, err
 	}
 	if height != nil {
@@ -172,6 +174,9 @@ func scanPosition(row pgx.Row) (Position, error) {
 	}
 	if moved != nil {
 		p.MovedAt = *moved
+	}
+	if tip != nil {
+		p.ReachedAt = tip.UTC()
 	}
 	return p, nil
 }

@@ -57,6 +57,7 @@ func (w *world) count(ctx context.Context) error {
 	w.countAlerts(t)
 	w.countChannels(t)
 	w.countThreads(t)
+	w.countEvidence(t)
 	for _, compare := range []func(context.Context, *tally) error{w.countTransactions, w.countBalances, w.countQuiet, w.countHeights} {
 		if err := compare(ctx, t); err != nil {
 			return err
@@ -66,7 +67,7 @@ func (w *world) count(ctx context.Context) error {
 	for _, fault := range t.faults {
 		w.say.tell("%s", fault)
 	}
-	w.say.tell("The chain demands %d alerts, each once on 3 channels, in %d threads of mail; %d payments and %d balances in the record, and nothing of what was invented; that the dust and the %d alerts that are no news are recorded and sent to nobody; and that no block is left out.",
+	w.say.tell("The chain demands %d alerts, each once on 3 channels, in %d threads of mail; %d payments and %d balances in the record, and nothing of what was invented; that the dust and the %d alerts that are no news are recorded and sent to nobody; evidence that holds elsewhere, and none with a byte changed; and that no block is left out.",
 		len(w.wanted), len(w.threads()), len(w.ledger.effects), len(w.ledger.watched), len(w.hushed))
 	result := fmt.Sprintf("%d of %d happened, %d lost, %d doubled", t.happened, t.all, t.lost, t.doubled)
 	if t.strange > 0 {

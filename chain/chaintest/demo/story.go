@@ -32,7 +32,7 @@ func (w *world) play(ctx context.Context) error {
 		w.paymentComesIn, w.twoAtOnceAndDust, w.moneyGoesOut,
 		w.paymentReplaced, w.blocksLeave, w.explorerLies,
 		w.receiverBreaks, w.killBoth, w.startAgain,
-		w.lookAtRecord, w.count,
+		w.lookAtRecord, w.handOver, w.count,
 	} {
 		if err := act(ctx); err != nil {
 			return err

@@ -38,6 +38,8 @@ type world struct {
 	late     *effect  // paid while the receiver was out of order
 	missed   *effect  // paid while nobody watched
 	hushed   []told   // that have to be recorded and sent to nobody
+	handed   []string // what was wrong with the evidence that was handed over
+	refused  bool     // it was, with a byte changed
 	explorer []string // urls
 	servers  []*chaintest.Esplora
 	stops    []func()
