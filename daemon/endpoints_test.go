@@ -98,6 +98,7 @@ func TestEndpointsTellTheTruth(t *testing.T) {
 	if status, _ := get(t, leader+"/"); status != http.StatusNotFound {
 		t.Errorf("/ says %d", status)
 	}
+	w.awaitMetric(`btcwatch_explorer_lag_blocks{explorer="two"} 0`) // the explorers were judged
 	_, text := get(t, leader+"/metrics")
 	got := samples(text)
 	for name, want := range map[string]string{

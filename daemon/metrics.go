@@ -107,8 +107,14 @@ func (m metrics) recorded(out sheet, t truth) {
 	for _, kind := range outageKinds() {
 		out.gauge("outages_open", "Outages that are open, by kind.", float64(f.Outages[kind]), "kind", kind)
 	}
+	var best int32 // as the leader found them all at the same time
 	for _, e := range f.Explorers {
-		m.found(out, e, t.tip)
+		if e.TipHeight != nil {
+			best = max(best, *e.TipHeight)
+		}
+	}
+	for _, e := range f.Explorers {
+		m.found(out, e, best)
 	}
 	m.deliveries(out, f.Channels)
 }

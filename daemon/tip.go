@@ -14,14 +14,15 @@ const (
 )
 
 // tipVerdicts say whether the chain stands still for longer than it does by
-// chance. While explorers fail, or show blocks that are not covered yet, nothing
-// is decided: that is told by itself.
+// chance, as far as somebody looked: a schedule may ask but once a day. While
+// explorers fail, or show blocks that are not covered yet, nothing is decided:
+// that is told by itself.
 func (h *health) tipVerdicts(now time.Time, best int32) []verdict {
 	limit := h.settings.NoBlockAfter
 	if limit == 0 || !h.settled(now, best) {
 		return nil
 	}
-	still := now.Sub(h.moved)
+	still := h.kinds[forBlocks].good.Sub(h.moved)
 	return []verdict{
 		{kind: quietTip, out: still >= limit/4*3, since: h.moved},
 		{kind: noBlock, out: still >= limit, since: h.moved},

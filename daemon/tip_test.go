@@ -38,9 +38,9 @@ func TestNoNewBlock(t *testing.T) {
 		w.wants("tips are shown", "blocks ", "well")
 	}
 	stands(89*time.Minute, "well", "well")
-	stands(time.Minute, "out", "well")
+	stands(90*time.Second, "out", "well") // the last answer is half a minute old
 	stands(29*time.Minute, "out", "well")
-	stands(time.Minute, "out", "out")
+	stands(90*time.Second, "out", "out")
 	w.outages["tip "] = true
 	w.shows(false, map[string]int32{"one": 61, "two": 60})
 	w.wants("a block is shown, and not read yet", "tip ", "undecided")
@@ -48,6 +48,10 @@ func TestNoNewBlock(t *testing.T) {
 	w.covered(true, nil)
 	w.wants("it is read", "tip ", "well")
 	w.wants("it is read", "quiet ", "well")
+
+	w.outages["tip "] = false
+	w.at = w.at.Add(24 * time.Hour) // by the schedule
+	w.wants("nobody looked for a day", "tip ", "well")
 
 	w = newWard(t) // regtest, or never
 	w.position(60)
