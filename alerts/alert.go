@@ -20,6 +20,7 @@ const (
 	TransactionReplaced  Type = "transaction.replaced"
 	TransactionDropped   Type = "transaction.dropped"
 	ChainReorged         Type = "chain.reorged" // deep; whether or not it touches a watched address
+	ChainStuck           Type = "chain.stuck"   // following waits for a person's word
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
 	ChainQuiet           Type = "chain.quiet" // no new block is shown for long, and nobody knows yet why
@@ -33,7 +34,7 @@ const (
 // Types lists all types.
 func Types() []Type {
 	return []Type{
-		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, ChainReorged,
+		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, ChainReorged, ChainStuck,
 		ExplorerFailing, ExplorerRecovered, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily,
 	}
 }
@@ -118,7 +119,7 @@ type Data struct {
 
 	Explorer string     `json:"explorer,omitempty"` // explorer.*: its name in the configuration
 	Channel  string     `json:"channel,omitempty"`  // channel.failing, and watch.* of kind "delivery": its name in the configuration
-	Kind     string     `json:"kind,omitempty"`     // watch.*: what does not work: "blocks", "mempool", "tip", "backlog", "schedule" or "delivery"
+	Kind     string     `json:"kind,omitempty"`     // watch.*: what does not work: "blocks", "mempool", "tip", "backlog", "schedule" or "delivery"; "chain" after a stop
 	Job      string     `json:"job,omitempty"`      // watch.* of kind "schedule": "blocks", "mempool", "history" or "report"
 	Closed   *bool      `json:"closed,omitempty"`   // watch.restored: whether all that was missed has been made up for; absent: not known yet
 	Since    *time.Time `json:"since,omitempty"`    // when the outage began

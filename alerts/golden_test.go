@@ -164,7 +164,24 @@ func samples(t *testing.T) map[string]Alert {
 	late.Until, late.Hole = late.At, Hole{Closed: ptr(true), Late: 4}
 	flapping := outage("mempool.space")
 	flapping.Times = 7
+	stopped := Stopped{
+		Network: "mainnet", Episode: 12, Explorer: "mempool.space", Height: 840_300, Fork: 840_123, Weighed: true, From: 840_124,
+		Theirs: someBlock, Ours: "00000000000000000002aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", At: at("2026-03-01T11:30:45Z"),
+	}
+	refollowed := Refollowed{
+		Network: "mainnet", Start: 2, Height: 840_130, Hash: someBlock, Stays: 840_123, Joined: true, Old: 840_300, OldTip: stopped.Ours,
+		GapFrom: ptr[int32](840_124), GapTo: ptr[int32](840_129), Payments: 3, Actor: "alice", Reason: "compared with our own node, ticket 17",
+		Episode: ptr[int64](12), At: at("2026-03-01T12:30:45Z"),
+	}
+	again := BegunAgain{
+		Network: "mainnet", Start: 3, Height: 840_000, Depth: 7, OldTip: someBlock, At: at("2026-03-01T12:30:45Z"),
+		RestsOn: "the agreement of Blockstream and mempool.space on block 840,000",
+	}
 	return map[string]Alert{
+		"stopped":      stopped.Alert(testKey()),
+		"goes-on":      GoesOn{Network: "mainnet", Episode: 12, Height: 840_300, At: at("2026-03-01T12:30:45Z")}.Alert(testKey()),
+		"refollowed":   refollowed.Alert(testKey()),
+		"begun-again":  again.Alert(testKey()),
 		"seen":         must(incoming().Seen(testKey())),
 		"seen-unknown": must(signet.Seen(testKey())),
 		"confirmed":    must(confirmed().Confirmed(testKey(), 1, true)),

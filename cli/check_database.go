@@ -156,6 +156,9 @@ func outage(o sql.Outage) (finding, bool) {
 	switch o.Kind {
 	case "explorer", "channel":
 		return f, false
+	case "chain":
+		f.Finding = "stopped " + at + ": " + o.Reason
+		f.Do = "a person has to say with which chain it goes on: the alert chain.stuck (btcwatch alerts list) says what to compare and the btcwatch follow to type"
 	case "quiet":
 		f.State, f.Do = isNote, ""
 		f.Finding = "no explorer has shown a new block " + at
@@ -212,6 +215,22 @@ func (c *checkup) position(ctx context.Context, store *sql.Store, leads bool) {
 		f.Do = "if a second check shows the same block, it is stuck: see the log (journalctl -u btcwatch); otherwise it is catching up"
 	}
 	c.add(f)
+	c.leftOut(ctx, store)
+}
+
+// leftOut tells of the blocks that a start left out.
+func (c *checkup) leftOut(ctx context.Context, store *sql.Store) {
+	gaps, err := store.BlockGaps(ctx)
+	if c.unread("left out", err) {
+		return
+	}
+	for _, g := range gaps {
+		heights := "before block " + grouped(int64(g.To)+1)
+		if g.From != nil {
+			heights = fmt.Sprintf("%s to %s", grouped(int64(*g.From)), grouped(int64(g.To)))
+		}
+		c.add(finding{Check: "left out", State: isNote, Finding: fmt.Sprintf("blocks %s are not covered: %s", heights, g.Reason)})
+	}
 }
 
 func (c *checkup) behind(height int32) string {

@@ -11,8 +11,8 @@ import (
 // gapDays is how far back check looks for what was not covered.
 const gapDays = 7
 
-// gaps tells of what was not covered lately: it is over, and nothing brings it
-// back.
+// gaps tells of when nobody was asked lately: it is over, and nothing brings it
+// back. Blocks that a start left out are told apart.
 func (c *checkup) gaps(ctx context.Context, store *sql.Store) {
 	gaps, err := store.Gaps(ctx, c.Now().Add(-gapDays*24*time.Hour))
 	if c.unread("gaps", err) {

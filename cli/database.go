@@ -47,7 +47,12 @@ func (d *database) close() error {
 }
 
 // withStore works on the database, whose tables are brought up to date first.
-func (s *session) withStore(config *daemon.Config, work func(context.Context, *sql.Store) error) (err error) {
+func (s *session) withStore(config *daemon.Config, work func(context.Context, *sql.Store) error) error {
+	return s.withStoreTelling(config, func(ctx context.Context, store *sql.Store, _ *progress) error { return work(ctx, store) })
+}
+
+// withStoreTelling is withStore for work that takes long, or that asks a person.
+func (s *session) withStoreTelling(config *daemon.Config, work func(context.Context, *sql.Store, *progress) error) (err error) {
 	ctx, stop := interruptible()
 	defer stop()
 	defer func() {
@@ -69,7 +74,7 @@ func (s *session) withStore(config *daemon.Config, work func(context.Context, *s
 	}
 	defer store.Close()
 	p.now("asking the database")
-	return work(ctx, store)
+	return work(ctx, store, p)
 }
 
 // actor is who changes the list: on a server the login there, on a private

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			"fails": fails, "expand": expand, "database": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv("DATABASE", sqltest.Migrated(t))
 			},
-			"explorer": serveExplorer, "mine": mine, "pay": pay, "freeze": freeze, "hang": hang,
+			"explorer": serveExplorer, "mine": mine, "reorg": reorg, "hash": hash, "pay": pay, "freeze": freeze, "hang": hang,
 			"await": await, "signal": signal,
 		},
 	})
@@ -115,6 +115,20 @@ func mine(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	of(ts).chain.MineMempool()
 	of(ts).chain.MineEmpty(n - 1)
+}
+
+// reorg N: that many blocks are replaced by one more.
+func reorg(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	of(ts).chain.Reorg(int32(n))
+}
+
+// hash HEIGHT: that of the block at a height is in $HASH.
+func hash(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Setenv("HASH", of(ts).chain.BlockAt(int32(n)).BlockHash().String())
 }
 
 // pay ADDRESS SATOSHIS

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,12 +37,24 @@ func TestReorgBelowTheStart(t *testing.T) {
 	w.await("2", `SELECT count(*) FROM report.alerts WHERE type = 'transaction.confirmed' AND txid = $1`, paid.TxHash().String())
 	w.expect("2", `SELECT count(*) FROM btcwatch.start WHERE height = 110 AND proves`)
 	w.expect("109", `SELECT to_height FROM report.gaps WHERE kind = 'blocks'`)
+	if told := w.awaitDelivered(alerts.ChainReorged, 1); len(told) != 1 || told[0].Data.Severity != "medium" ||
+		!strings.Contains(told[0].Data.Summary, "from below block 110, with which following began: it begins there again, and 2 blocks have left the chain") {
+		t.Errorf("chain.reorged says %+v", told)
+	}
+	w.expect("110-114", `SELECT string_agg(concat(from_height, '-', to_height), ' ') FROM report.coverage WHERE how = 'followed by blocks'`)
 	w.compare(replay(t, ledger, 109, a))
 
 	ledger.Reorg(2) // above the new start it is one like any other
 	w.await(ledger.BlockAt(115).BlockHash().String(), `SELECT btcwatch.display(hash) FROM btcwatch.position`)
 	w.expect("2", `SELECT count(*) FROM btcwatch.start`)
+	w.expect("1", `SELECT count(*) FROM report.alerts WHERE type = 'chain.reorged'`)
 	w.compare(replay(t, ledger, 109, a))
+	if _, err := must(w.opened().Evidence(t.Context(), paid.TxHash())).Verify(); err != nil {
+		t.Errorf("evidence after following began again: %v", err)
+	}
+	w.clear() // the headers before the new start are got like those before the first
+	w.await("109", `SELECT max(height) FROM btcwatch.ancestor WHERE start_id = (SELECT id FROM btcwatch.start_begun)`)
+	w.await("true", `SELECT rests_on LIKE '%; the headers from block 99 %' FROM btcwatch.start_now`)
 	w.checkDelivered()
 }
 

@@ -1,58 +1,39 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
-	"github.com/btcsuite/btcd/chainhash/v2"
-
-	"btcwatch/chain/explorer"
+	"btcwatch/sql"
 )
 
-// Where more than worthList blocks are missing, by what the explorer shows whose
-// turn it is, their hashes are asked for by
-// the list: two questions for ten of them. An explorer's list serves that
-// explorer alone, so that no lie of one is laid at another's door.
-const (
-	worthList = 3
-	listLong  = 10
-)
-
-// hashAt gives the hash that an explorer shows at a height.
-func (f *follower) hashAt(ctx context.Context, e *explorer.Explorer, height int32) (chainhash.Hash, error) {
-	if hash, ok := f.lists[e.Name][height]; ok {
-		return hash, nil
-	}
-	top := height + min(listLong, f.behind) - 1
-	if e.Headers != nil && f.behind > worthList && f.list(ctx, e, top) {
-		if hash, ok := f.lists[e.Name][height]; ok {
-			return hash, nil
+// ahead gives the explorers that show a block after the position. Who shows one
+// that left the chain comes last, and who shows the one that left last of all: a
+// daemon that ended amid a branch that outweighs, or lost sight of it, is not to
+// be led back to the branch that it left by who still shows that.
+func (f *follower) ahead(ctx context.Context, seen []shown, position sql.Position) ([]shown, error) {
+	var ahead []shown
+	for _, e := range seen {
+		if e.tip > position.Height {
+			ahead = append(ahead, e)
 		}
 	}
-	hash, err := e.Chain.BlockHash(ctx, height)
-	f.beat()
-	return hash, err
+	if len(ahead) < 2 {
+		return ahead, nil
+	}
+	left, err := f.store.LeftAt(ctx, position.Height+1)
+	if err != nil || len(left) == 0 {
+		return ahead, err
+	}
+	order := map[string]int64{}
+	for _, e := range ahead {
+		hash, err := e.Chain.BlockHash(ctx, position.Height+1)
+		f.beat()
+		if err == nil { // else it is told when the block is asked for
+			order[e.Name] = left[hash]
+		}
+	}
+	slices.SortStableFunc(ahead, func(a, b shown) int { return cmp.Compare(order[a.Name], order[b.Name]) })
+	return ahead, nil
 }
-
-// list reads the hashes up to a height, as far down as one answer goes. What
-// goes wrong is found again by whoever asks for the one hash.
-func (f *follower) list(ctx context.Context, e *explorer.Explorer, top int32) bool {
-	hash, err := e.Chain.BlockHash(ctx, top)
-	f.beat()
-	if err != nil {
-		return false
-	}
-	headers, err := e.Headers.Headers(ctx, top, hash)
-	f.beat()
-	if err != nil {
-		return false
-	}
-	hashes := make(map[int32]chainhash.Hash, len(headers))
-	for i := range headers {
-		hashes[top-int32(i)] = headers[i].BlockHash()
-	}
-	f.lists[e.Name] = hashes
-	return true
-}
-
-// forgetList is for when anything of an explorer's list turned out not to fit.
-func (f *follower) forgetList(name string) { delete(f.lists, name) }

@@ -38,7 +38,7 @@ type ancestors struct {
 	mu      sync.Mutex // guards what follows; nobody is asked while it is held
 	turn    int        // whose turn it is to be asked
 	count   int        // of answers recorded
-	begin   int32      // height of the first covered block; -1 while not known
+	base    int64      // whose ancestors they are: another one where following begins elsewhere
 	reached int        // how many goals are behind us
 	fault   error      // what is known contradicts a rule
 	told    string     // the last failure, told once
@@ -167,7 +167,10 @@ func (a *ancestors) look(ctx context.Context) (sql.Ancestry, []goal, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.begin = known.Start
+	if a.base != known.Begun {
+		a.base, a.reached, a.fault = known.Begun, 0, nil
+		a.count++
+	}
 	return known, a.goals(known.Start), nil
 }
 
@@ -325,13 +328,6 @@ func (a *ancestors) added() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.count
-}
-
-// start is the height of the first covered block; -1 while not known.
-func (a *ancestors) start() int32 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.begin
 }
 
 // contradiction is what is wrong with the chain followed, if anything is.

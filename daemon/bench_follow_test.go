@@ -87,8 +87,8 @@ func benchFollowerFrom(b *testing.B, from int32, parent chainhash.Hash, watched 
 	}
 	return &follower{
 		store: store, writer: writer, params: params, beat: func() {}, now: time.Now, log: log, began: time.Now(),
-		compared: map[string]string{}, turns: newTurns(), ready: true,
-		ancestors: &ancestors{store: store, writer: writer, params: params, beat: func() {}, now: time.Now, log: log, begin: -1},
+		compared: map[string]string{}, weighed: map[string]weight{}, turns: newTurns(), ready: true,
+		ancestors: &ancestors{store: store, writer: writer, params: params, beat: func() {}, now: time.Now, log: log},
 		health:    newHealth(HealthSettings{FailingAfter: time.Hour, BlindAfter: time.Hour}, writer, store, time.Now, log),
 	}
 }

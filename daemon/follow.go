@@ -35,10 +35,12 @@ type follower struct {
 	began time.Time // when this follower was made
 
 	ancestors *ancestors
+	base      sql.Start         // what following last began with
 	ready     bool              // the headers before the start are there, or not to be had
 	last      *chain.Header     // the last block recorded, with those before it
 	lastCount int               // of ancestors.added when last was read
 	compared  map[string]string // explorer to the tip that was last compared with ours
+	weighed   map[string]weight // by explorer, as last compared
 
 	turns  *turns
 	behind int32                               // how many blocks are missing, as whoever gives the next one shows
@@ -71,12 +73,18 @@ func (f *follower) round(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := f.begun(ctx); err != nil {
-		f.health.covered(false, err)
+	if f.base, _, err = f.store.Begun(ctx); err != nil {
 		return err
 	}
-	if err := f.heavier(ctx, seen); err != nil {
-		return err
+	for _, step := range []func() error{
+		func() error { return f.begun(ctx) },
+		func() error { return f.stopped(ctx, seen) },
+		func() error { return f.heavier(ctx, seen) },
+	} {
+		if err := step(); err != nil {
+			f.health.covered(false, err)
+			return err
+		}
 	}
 	return f.catchUp(ctx, seen, best)
 }
@@ -149,7 +157,7 @@ var errWithheld = errors.New("the block is shown and cannot be had")
 // that nobody can back with as much as a block's hash does not make the watch
 // blind while another explorer shows the position as its tip, and blocks come.
 func (f *follower) overstated(seen []shown, position sql.Position, err error) bool {
-	if errors.Is(err, errWithheld) || f.now().Sub(position.MovedAt) > longestWait {
+	if errors.Is(err, errWithheld) || errors.Is(err, errStopped) || f.now().Sub(position.MovedAt) > longestWait {
 		return false
 	}
 	for _, e := range seen {
@@ -165,10 +173,11 @@ func (f *follower) overstated(seen []shown, position sql.Position, err error) bo
 func (f *follower) next(ctx context.Context, seen []shown, position sql.Position) error {
 	var failures []error
 	failed := ""
-	for _, e := range f.turns.order(seen, f.now()) {
-		if e.tip <= position.Height {
-			continue
-		}
+	ahead, err := f.ahead(ctx, f.turns.order(seen, f.now()), position)
+	if err != nil {
+		return err
+	}
+	for _, e := range ahead {
 		if failed != "" {
 			f.health.failedOver(failed)
 		}
@@ -211,9 +220,14 @@ func (f *follower) take(ctx context.Context, seen []shown, e shown, position sql
 			return true, nil
 		}
 		var below forkBelowStart
-		if errors.As(err, &below) {
+		if errors.As(err, &below) && f.pinned() == nil {
 			err = f.beginAgain(ctx, seen, below)
 			return err == nil, err
+		}
+		if tooFar(err) {
+			if stop := f.stop(ctx, seen, position, err); stop != nil {
+				return errors.Is(stop, errStopped), stop
+			}
 		}
 		if err == nil {
 			err = fmt.Errorf("%s is on a branch with less work than the chain followed", e.Name)
@@ -348,33 +362,32 @@ func (f *follower) branch(ctx context.Context, e *explorer.Explorer, tip chain.T
 	return nil
 }
 
-// fork finds the last covered block that an explorer's chain shares.
+// fork finds the last block that an explorer's chain shares with ours, if it is
+// one to which a machine may go back by itself.
 func (f *follower) fork(ctx context.Context, e shown, position sql.Position) (chain.Tip, error) {
 	above, err := f.known(ctx, position.Tip())
 	if err != nil {
 		return chain.Tip{}, err
 	}
-	for height := min(e.tip, position.Height); height >= max(0, position.Height-deepestReorg); height-- {
-		ours, known, err := f.at(ctx, above, height)
-		if err != nil {
-			return chain.Tip{}, err
-		}
-		if !known {
-			first, err := f.store.FirstHeight(ctx)
-			if err != nil {
-				return chain.Tip{}, err
-			}
-			return chain.Tip{}, forkBelowStart{e.Name, first}
-		}
-		theirs, err := e.Chain.BlockHash(ctx, height)
-		f.beat()
-		if err != nil {
-			f.note(e.Explorer, err)
-			return chain.Tip{}, err
-		}
-		if theirs == ours.Hash {
-			return ours, nil
-		}
+	oldest := f.base.Height - 1 // the block before the start is known by its hash
+	if above != nil {
+		oldest = min(oldest, above.Oldest())
 	}
-	return chain.Tip{}, fmt.Errorf("%s shows a chain that shares none of the last %d blocks covered", e.Name, deepestReorg)
+	low := max(0, oldest, position.Height-deepestReorg)
+	at := func(height int32) (chain.Tip, bool, error) { return f.at(ctx, above, height) }
+	fork, shared, err := f.lastShared(ctx, e, at, low, min(e.tip, position.Height))
+	switch {
+	case err != nil:
+		return fork, err
+	case !shared && low <= position.Height-deepestReorg:
+		return fork, forkTooDeep{e.Name}
+	case shared && (f.pinned() == nil || fork.Height >= f.base.Height):
+		return fork, nil
+	}
+	err = forkBelowStart{e.Name, f.base.Height}
+	if f.pinned() != nil {
+		err = badAnswer(e.Name, fmt.Sprintf("block %d", f.base.Height), fmt.Errorf("it is another one than is vouched for: %w", err))
+		f.note(e.Explorer, err)
+	}
+	return fork, err
 }

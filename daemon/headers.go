@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/btcsuite/btcd/chainhash/v2"
+
 	"btcwatch/chain"
 	"btcwatch/chain/explorer"
 )
@@ -45,14 +47,24 @@ func (f *follower) at(ctx context.Context, end *chain.Header, height int32) (cha
 	return chain.Tip{Height: height, Hash: hash}, known, err
 }
 
-// vouched says whether the operator vouches for the block at a height, and
-// refuses another one there.
-func (f *follower) vouched(e *explorer.Explorer, height int32, hash fmt.Stringer) (bool, error) {
-	if f.start.Hash == nil || height != f.start.Height || f.ancestors.start() != height {
+// pinned is the hash of the first block, where a person vouches for it; nil
+// where nobody does.
+func (f *follower) pinned() *chainhash.Hash {
+	if f.base.Pinned == nil && f.start.Hash != nil && f.start.Height == f.base.Height {
+		return f.start.Hash
+	}
+	return f.base.Pinned
+}
+
+// vouched says whether a person vouches for the block at a height, and refuses
+// another one there.
+func (f *follower) vouched(e *explorer.Explorer, height int32, hash chainhash.Hash) (bool, error) {
+	pinned := f.pinned()
+	if pinned == nil || height != f.base.Height {
 		return false, nil
 	}
-	if hash.String() != f.start.Hash.String() {
-		return false, badAnswer(e.Name, fmt.Sprintf("block %d", height), fmt.Errorf("it has the hash %s, and the configuration says %s", hash, f.start.Hash))
+	if hash != *pinned {
+		return false, badAnswer(e.Name, fmt.Sprintf("block %d", height), fmt.Errorf("it has the hash %s, and %s is vouched for", hash, pinned))
 	}
 	return true, nil
 }
@@ -143,6 +155,11 @@ func (f *follower) heavier(ctx context.Context, seen []shown) error {
 			back, err := f.reorg(ctx, e, position)
 			if back {
 				return err // the position has moved: the others are compared in the next round
+			}
+			if tooFar(err) {
+				if err = f.stop(ctx, seen, position, err); errors.Is(err, errStopped) {
+					return err
+				}
 			}
 			if err != nil {
 				f.log.Debug("another branch could not be followed", "explorer", e.Name, "error", err)

@@ -68,8 +68,8 @@ func newLookout(t *testing.T, blocks int) *lookout {
 	}
 	now := func() time.Time { return l.at }
 	l.follower = &follower{
-		ancestors: &ancestors{store: store, writer: writer, params: &chaincfg.RegressionNetParams, beat: func() {}, now: now, log: log, begin: -1},
-		compared:  map[string]string{}, turns: newTurns(),
+		ancestors: &ancestors{store: store, writer: writer, params: &chaincfg.RegressionNetParams, beat: func() {}, now: now, log: log},
+		compared:  map[string]string{}, weighed: map[string]weight{}, turns: newTurns(),
 		store: store, writer: writer, params: &chaincfg.RegressionNetParams, beat: func() {}, now: now, log: log, began: l.at,
 		health: newHealth(HealthSettings{FailingAfter: 10 * time.Minute, BlindAfter: 5 * time.Minute}, writer, store, now, log),
 	}

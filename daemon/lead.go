@@ -130,14 +130,14 @@ func (l *leader) follower() *follower {
 	return &follower{
 		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, start: l.config.Start,
 		health: l.health, beat: func() { l.pulse.beat("blocks") }, now: l.Now, log: l.Log, began: l.Now(),
-		ancestors: l.ancestors, compared: map[string]string{}, turns: newTurns(), told: l.Progress,
+		ancestors: l.ancestors, compared: map[string]string{}, weighed: map[string]weight{}, turns: newTurns(), told: l.Progress,
 	}
 }
 
 func (l *leader) newAncestors() *ancestors {
 	return &ancestors{
 		store: l.store, writer: l.writer, explorers: l.explorers, params: l.config.Network, health: l.health,
-		beat: func() { l.pulse.beat("ancestors"); l.pulse.beat("blocks") }, now: l.Now, log: l.Log, begin: -1,
+		beat: func() { l.pulse.beat("ancestors"); l.pulse.beat("blocks") }, now: l.Now, log: l.Log,
 	}
 }
 

@@ -47,11 +47,8 @@ func TestFalseBlocks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ledger, wallet := newLedger()
-			w := newWorld(t, ledger)
+			w, ledger, wallet, a := newWatched(t)
 			w.outagesAfter(1500*time.Millisecond, time.Minute)
-			a := wallet.Address(chain.P2WPKH, 1)
-			w.watch(a, "label")
 			w.began(ledger) // by one
 			ledger.MineEmpty(1)
 			w.caughtUp(ledger) // by two: the next block is asked of one
@@ -136,11 +133,8 @@ func TestMinorityBranch(t *testing.T) {
 // named, and the watch is not blind.
 func TestOverstatedTip(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
+	w, ledger, wallet, a := newWatched(t)
 	w.outagesAfter(1500*time.Millisecond, time.Minute)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
 	w.servers[0].Faults.Set("/blocks/tip/height", chaintest.Fault{Rewrite: func(string, []byte) []byte { return []byte("500") }})
 	w.began(ledger)
 	w.expect("109 true", `SELECT concat_ws(' ', height - 1, CASE WHEN proves THEN 'true' END) FROM btcwatch.start`)
@@ -157,10 +151,7 @@ func TestOverstatedTip(t *testing.T) {
 // TestPaymentLeftOut: no explorer lists a payment, and a block holds it.
 func TestPaymentLeftOut(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
+	w, ledger, wallet, a := newWatched(t)
 	w.began(ledger)
 	paid := must(wallet.Build(t.Context(), chaintest.Payment{Outputs: []chaintest.Output{{Script: a.Script, Value: 30_000}}}))
 	w.both("/address/**", chaintest.Fault{Drop: paid.TxHash().String()})

@@ -121,7 +121,7 @@ func (m metrics) recorded(out sheet, t truth) {
 
 // outageKinds are those of the table btcwatch.outage.
 func outageKinds() []string {
-	return []string{"explorer", "channel", forBlocks, forMempool, noBlock, quietTip, backlog, lateJob, lateDelivery}
+	return []string{"explorer", "channel", "chain", forBlocks, forMempool, noBlock, quietTip, backlog, lateJob, lateDelivery}
 }
 
 // found tells how the leader found an explorer last.

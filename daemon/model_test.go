@@ -174,21 +174,35 @@ func (w *world) lines(query string, args ...any) []string {
 // transaction of every watched address, and every payment told once.
 func (w *world) compare(m *model) {
 	w.t.Helper()
-	w.same("report.movements", m.movements, w.lines(`
+	w.same("report.movements", m.movements, w.lines(movementLines))
+	w.same("report.balances", m.balances, w.lines(balanceLines))
+	w.same("report.transactions", m.transactions, w.lines(transactionLines+` WHERE state IN ('confirmed', 'unconfirmed')`))
+}
+
+// agrees waits until the tip of newLedger's chain is covered, and holds the
+// report against the chain.
+func (w *world) agrees(ledger *chaintest.Chain, watched ...chain.Address) {
+	w.t.Helper()
+	w.caughtUp(ledger)
+	w.compare(replay(w.t, ledger, 109, watched...))
+}
+
+// The report in the lines that the model writes.
+const (
+	movementLines = `
 		SELECT concat_ws(' ', address, txid, direction, index, coalesce(amount_sat::text, '?'),
 		       coalesce(block_height::text, '-'), coalesce(extract(epoch FROM block_time)::bigint::text, '-'),
 		       CASE WHEN stated THEN 'true' ELSE 'false' END)
-		FROM report.movements`))
-	w.same("report.balances", m.balances, w.lines(`
+		FROM report.movements`
+	balanceLines = `
 		SELECT concat_ws(' ', address, coalesce(balance_sat::text, '?'), received_sat, sent_sat, unconfirmed_sat, tx_count)
-		FROM report.balances`))
-	w.same("report.transactions", m.transactions, w.lines(`
+		FROM report.balances`
+	transactionLines = `
 		SELECT concat_ws(' ', address, txid, direction, coalesce(amount_sat::text, '?'), coalesce(fee_sat::text, '-'), state,
 		       confirmations, coalesce(block_height::text, '-'), coalesce(block_hash, '-'),
 		       coalesce(extract(epoch FROM block_time)::bigint::text, '-'), CASE WHEN historic THEN 'true' ELSE 'false' END, proof)
-		FROM report.transactions
-		WHERE state IN ('confirmed', 'unconfirmed')`))
-}
+		FROM report.transactions`
+)
 
 // comparePaymentsTold holds the confirmations told against the model.
 func (w *world) comparePaymentsTold(m *model) {

@@ -64,11 +64,8 @@ func (w *world) clear() {
 // answers.
 func TestOneExplorerDown(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
+	w, ledger, wallet, a := newWatched(t)
 	w.outagesAfter(1500*time.Millisecond, time.Minute)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
 	w.began(ledger)
 
 	w.servers[0].Faults.SetDown(true)
@@ -98,8 +95,7 @@ func TestOneExplorerDown(t *testing.T) {
 	if again.ID == failing.ID {
 		t.Error("the second outage has the first one's alert")
 	}
-	w.caughtUp(ledger)
-	w.compare(replay(t, ledger, 109, a))
+	w.agrees(ledger, a)
 	w.neverBlind()
 	w.checkDelivered()
 }
@@ -124,10 +120,7 @@ func TestBlind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ledger, wallet := newLedger()
-			w := newWorld(t, ledger)
-			a := wallet.Address(chain.P2WPKH, 1)
-			w.watch(a, "label")
+			w, ledger, wallet, a := newWatched(t)
 			must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 70_000}))
 			ledger.MineMempool()
 			ledger.MineEmpty(2)
@@ -171,10 +164,7 @@ func TestBlind(t *testing.T) {
 // That is blindness too, however well the rest works.
 func TestBlindInTheMempoolAlone(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
+	w, ledger, wallet, a := newWatched(t)
 	w.began(ledger)
 	w.impatient()
 	w.both("/address/*/txs/**", chaintest.Fault{Status: http.StatusInternalServerError})
@@ -199,10 +189,7 @@ func TestBlindInTheMempoolAlone(t *testing.T) {
 // TestBlindInBlocksAlone: tips go on and no block can be had.
 func TestBlindInBlocksAlone(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
+	w, ledger, wallet, a := newWatched(t)
 	w.began(ledger)
 	w.impatient()
 	w.both("/block/**", chaintest.Fault{Rewrite: func(_ string, body []byte) []byte { return bytes.ReplaceAll(body, body[80:90], body[90:100]) }})
@@ -213,8 +200,7 @@ func TestBlindInBlocksAlone(t *testing.T) {
 	}
 	w.clear()
 	w.awaitDelivered(alerts.WatchRestored, 1)
-	w.caughtUp(ledger)
-	w.compare(replay(t, ledger, 109, a))
+	w.agrees(ledger, a)
 	w.checkDelivered()
 }
 
@@ -250,10 +236,7 @@ func TestSlowIsNeitherFailingNorBlind(t *testing.T) {
 // was seen.
 func TestEmptyMempoolLosesNothing(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
+	w, ledger, wallet, a := newWatched(t)
 	w.began(ledger)
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	w.word(alerts.TransactionSeen, paid, a)

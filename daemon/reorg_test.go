@@ -21,10 +21,7 @@ func TestReorganised(t *testing.T) {
 		deep := map[int32]string{1: "0", 3: "1 medium", 7: "1 severe"}[depth]
 		t.Run(fmt.Sprint(depth, " deep"), func(t *testing.T) {
 			t.Parallel()
-			ledger, wallet := newLedger()
-			w := newWorld(t, ledger)
-			a := wallet.Address(chain.P2WPKH, 1)
-			w.watch(a, "label")
+			w, ledger, wallet, a := newWatched(t)
 			w.began(ledger)
 			stays := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 11_000}))
 			ledger.MineMempool()
@@ -55,8 +52,7 @@ func TestReorganised(t *testing.T) {
 			w.compare(replay(t, ledger, 109, a))
 
 			block := ledger.Mine(append(left, spend)...)
-			w.caughtUp(ledger)
-			w.compare(replay(t, ledger, 109, a))
+			w.agrees(ledger, a)
 			var again alerts.Data
 			for _, b := range w.awaitDelivered(alerts.TransactionConfirmed, 2*int(depth)+2) {
 				if b.Data.TxID == last.TxHash().String() {
@@ -79,10 +75,7 @@ func TestReorganised(t *testing.T) {
 // TestConfirmedElsewhereAtOnce: the new branch holds the payment too.
 func TestConfirmedElsewhereAtOnce(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
+	w, ledger, wallet, a := newWatched(t)
 	w.began(ledger)
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	ledger.MineMempool()
@@ -95,8 +88,7 @@ func TestConfirmedElsewhereAtOnce(t *testing.T) {
 	if again.BlockHash == first.BlockHash || again.Thread != first.Thread || *again.BalanceSat != 30_000 {
 		t.Errorf("confirmed elsewhere is told as %+v", again)
 	}
-	w.caughtUp(ledger)
-	w.compare(replay(t, ledger, 109, a))
+	w.agrees(ledger, a)
 	w.checkDelivered()
 }
 
@@ -104,16 +96,10 @@ func TestConfirmedElsewhereAtOnce(t *testing.T) {
 // dropped for good.
 func TestCoinbaseReorganised(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
+	w, ledger, _, a := newWatched(t)
 	w.began(ledger)
-	paying := chaintest.ChainOf(0, ledger.BlockAt(0))
-	paying.CoinbaseScript, paying.Time = a.Script, ledger.Time
-	for height := int32(1); height <= 110; height++ {
-		paying.Add(ledger.BlockAt(height))
-	}
+	paying := copyOf(ledger)
+	paying.CoinbaseScript = a.Script
 	block := paying.MineEmpty(1)
 	ledger.Add(block)
 	coinbase := block.Transactions[0]
@@ -129,8 +115,7 @@ func TestCoinbaseReorganised(t *testing.T) {
 
 	ledger.Switch(block.BlockHash()) // the first branch wins after all
 	ledger.MineEmpty(2)
-	w.caughtUp(ledger)
-	w.compare(replay(t, ledger, 109, a))
+	w.agrees(ledger, a)
 	w.awaitDelivered(alerts.TransactionConfirmed, 2)
 	w.checkDelivered()
 }
@@ -139,11 +124,8 @@ func TestCoinbaseReorganised(t *testing.T) {
 // that the payment is confirmed there. The blocks know better.
 func TestLaggingExplorer(t *testing.T) {
 	t.Parallel()
-	ledger, wallet := newLedger()
-	w := newWorld(t, ledger)
+	w, ledger, wallet, a := newWatched(t)
 	w.config.Schedule.History = "@every 1s"
-	a := wallet.Address(chain.P2WPKH, 1)
-	w.watch(a, "label")
 	w.began(ledger)
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	ledger.MineMempool()
@@ -156,8 +138,7 @@ func TestLaggingExplorer(t *testing.T) {
 	if err := read.Await(t.Context(), "/address/*/txs/chain", read.Count("/address/*/txs/chain")+3); err != nil {
 		t.Fatal(err)
 	}
-	w.caughtUp(ledger)
-	w.compare(replay(t, ledger, 109, a))
+	w.agrees(ledger, a)
 	ledger.MineMempool()
 	w.caughtUp(ledger)
 	w.awaitDelivered(alerts.TransactionConfirmed, 2)

@@ -27,7 +27,7 @@ type receiver struct {
 	*chaintest.Faults
 	mu   sync.Mutex
 	took []post
-	hold func(agent string) // called before the answer
+	hold func(post) // called before the answer
 	url  string
 }
 
@@ -40,7 +40,7 @@ type post struct {
 // receiver starts a receiver and adds it to the world as a channel.
 func (w *world) receiver(name string) *receiver {
 	w.t.Helper()
-	r := &receiver{Faults: chaintest.NewFaults(), hold: func(string) {}}
+	r := &receiver{Faults: chaintest.NewFaults(), hold: func(post) {}}
 	var stop func()
 	r.url, stop = chaintest.Serve(r.Wrap(http.HandlerFunc(r.take)))
 	w.t.Cleanup(stop)
@@ -57,10 +57,11 @@ func (r *receiver) take(_ http.ResponseWriter, request *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	r.hold(request.Header.Get("User-Agent"))
+	p := post{request.Header.Get("Webhook-Id"), request.Header.Get("User-Agent"), sha256.Sum256(body)}
+	r.hold(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.took = append(r.took, post{request.Header.Get("Webhook-Id"), request.Header.Get("User-Agent"), sha256.Sum256(body)})
+	r.took = append(r.took, p)
 }
 
 // posts gives the messages by id.
@@ -115,8 +116,8 @@ func TestTwoDaemons(t *testing.T) {
 
 	// The leader is held in its first delivery; the other one takes the rest.
 	release := make(chan struct{})
-	hook.hold = func(agent string) {
-		if agent == "btcwatch/first" {
+	hook.hold = func(p post) {
+		if p.agent == "btcwatch/first" {
 			<-release
 		}
 	}

@@ -36,7 +36,7 @@ func (f *follower) begin(ctx context.Context, seen []shown) error {
 		}
 	}
 	f.log.Info("following begins", "height", height, "hash", hash, "rests_on", restsOn)
-	return f.writer.SetStart(ctx, sql.Start{Height: height, Parent: header.PrevBlock, RestsOn: restsOn, Proves: proves})
+	return f.writer.SetStart(ctx, sql.Start{Height: height, Parent: header.PrevBlock, RestsOn: restsOn, Proves: proves, Pinned: f.start.Hash})
 }
 
 func (f *follower) anchor(ctx context.Context, seen []shown) (height int32, hash chainhash.Hash, restsOn string, proves bool, err error) {
@@ -189,11 +189,8 @@ func (e forkBelowStart) Error() string {
 
 // beginAgain gives following another start at the same height, where the chain
 // was reorganised from below it: on the word of two operators, or of the only
-// one. Against the configuration's own word nothing is begun.
+// one. It is not asked where a person vouches for the start.
 func (f *follower) beginAgain(ctx context.Context, seen []shown, below forkBelowStart) error {
-	if f.start.Hash != nil {
-		return fmt.Errorf("%w; the configuration vouches for its block %d: if that is no longer on the chain, begin anew with another start and an empty database", below, f.start.Height)
-	}
 	hash, names := f.agreed(ctx, seen, below.start)
 	proves := len(names) >= 2
 	if len(names) == 0 || !proves && f.operators() > 1 {
@@ -204,11 +201,7 @@ func (f *follower) beginAgain(ctx context.Context, seen []shown, below forkBelow
 		return fmt.Errorf("%w: %w", below, err)
 	}
 	parent := header.PrevBlock
-	ours, _, err := f.store.ChainHash(ctx, below.start-1)
-	if err != nil {
-		return err
-	}
-	if parent == ours {
+	if parent == f.base.Parent {
 		return fmt.Errorf("%w; %s do not", below, strings.Join(names, " and "))
 	}
 	restsOn := fmt.Sprintf("the agreement of %s on block %d", strings.Join(names, " and "), below.start)
@@ -216,5 +209,10 @@ func (f *follower) beginAgain(ctx context.Context, seen []shown, below forkBelow
 		restsOn = fmt.Sprintf("the word of %s alone for block %d", names[0], below.start)
 	}
 	f.log.Warn("chain reorganised below the start, following begins again", "height", below.start, "hash", hash, "rests_on", restsOn)
-	return f.writer.BeginAgain(ctx, sql.Start{Height: below.start, Parent: parent, RestsOn: restsOn, Proves: proves})
+	if err := f.writer.BeginAgain(ctx, sql.Start{Height: below.start, Parent: parent, RestsOn: restsOn, Proves: proves}); err != nil {
+		return err
+	}
+	f.ready = false // the headers before it are other ones
+	f.base, _, err = f.store.Begun(ctx)
+	return err
 }

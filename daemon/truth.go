@@ -60,7 +60,7 @@ type truth struct {
 // faultNames are all reasons why not all is well; docs/metrics.md explains them.
 func faultNames() []string {
 	return []string{"not-leading", "database", "hung", "unjudged", "not-begun", "unseen", "channels",
-		forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery}
+		"chain", forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery}
 }
 
 // truth finds out how things are, now.
@@ -81,7 +81,7 @@ func (w *watch) truth(ctx context.Context) truth {
 	if err == nil {
 		t.Database = true
 		t.look(figures, w.Now())
-		for _, kind := range []string{forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery} {
+		for _, kind := range []string{"chain", forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery} {
 			t.fault(kind, figures.Outages[kind] > 0)
 		}
 		t.fault("channels", figures.Outages["channel"] >= int64(len(w.channels)))
@@ -133,16 +133,16 @@ func age(since, now time.Time) *float64 {
 	return &seconds
 }
 
-// unheard is how long nobody may have judged the watch before it is not known
+// unjudged is how long nobody may have judged the watch before it is not known
 // how it does.
-const unheard = time.Minute
+const unjudged = time.Minute
 
 // faults are the reasons that the leader itself knows of. That nobody was asked
 // yet is one: whoever has heard nothing does not know that all is well.
 func (h *health) faults() (names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.sound.IsZero() || h.now().Sub(h.sound) > unheard {
+	if h.sound.IsZero() || h.now().Sub(h.sound) > unjudged {
 		names = append(names, "unjudged")
 	}
 	if slices.Contains(h.jobs, forBlocks) && !h.begun {

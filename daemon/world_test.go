@@ -52,6 +52,15 @@ func newWorld(t *testing.T, source chaintest.Source) *world {
 	return newWorldOver(t, sqltest.Migrated(t), source, source)
 }
 
+// newWatched makes an installation over a chain of our own that watches one
+// address, and gives the chain, a wallet that can pay from it, and the address.
+func newWatched(t *testing.T) (w *world, ledger *chaintest.Chain, wallet *chaintest.Wallet, a chain.Address) {
+	ledger, wallet = newLedger()
+	w, a = newWorld(t, ledger), wallet.Address(chain.P2WPKH, 1)
+	w.watch(a, "label")
+	return w, ledger, wallet, a
+}
+
 // newWorldOver makes an installation in which each explorer has a source of
 // its own.
 func newWorldOver(t *testing.T, database string, sources ...chaintest.Source) *world {

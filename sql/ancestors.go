@@ -16,6 +16,7 @@ import (
 // Ancestry is how far back the headers before the first covered block are
 // known.
 type Ancestry struct {
+	Begun  int64          // which of the starts: it changes when following begins elsewhere
 	Start  int32          // height of the first covered block
 	Oldest int32          // height of the oldest header known; Start where none is
 	Parent chainhash.Hash // of the oldest: the hash of the next header to get
@@ -23,7 +24,7 @@ type Ancestry struct {
 
 const selectAncestry = `
 	SELECT s.id, s.height, s.parent_hash, a.height, a.header
-	FROM (SELECT * FROM btcwatch.start ORDER BY id LIMIT 1) s
+	FROM btcwatch.start_begun s
 	LEFT JOIN LATERAL (
 	    SELECT height, header
 	    FROM btcwatch.ancestor
@@ -40,7 +41,7 @@ func scanAncestry(row pgx.Row) (id int64, a Ancestry, err error) {
 	if err = row.Scan(&id, &a.Start, &parent, &oldest, &header); err != nil {
 		return 0, a, err
 	}
-	a.Oldest, a.Parent = a.Start, chainhash.Hash(parent)
+	a.Begun, a.Oldest, a.Parent = id, a.Start, chainhash.Hash(parent)
 	if oldest != nil {
 		var h wire.BlockHeader
 		err = h.Deserialize(bytes.NewReader(header))
@@ -101,9 +102,10 @@ func (w *Writer) AddAncestors(ctx context.Context, headers []wire.BlockHeader, e
 func (w *Writer) SayChecked(ctx context.Context, words string) error {
 	return w.commit(ctx, "start checked", func(c *commit) error {
 		done, err := c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.start_checked (words, at)
-			SELECT $1, $2
-			WHERE $1 IS DISTINCT FROM (SELECT words FROM btcwatch.start_checked ORDER BY id DESC LIMIT 1)`, words, c.at)
+			INSERT INTO btcwatch.start_checked (start_id, words, at)
+			SELECT b.id, $1, $2
+			FROM btcwatch.start_begun b
+			WHERE $1 IS DISTINCT FROM (SELECT words FROM btcwatch.start_checked WHERE start_id = b.id ORDER BY id DESC LIMIT 1)`, words, c.at)
 		if err != nil {
 			return fmt.Errorf("record what was checked of the headers before the start: %w", err)
 		}
@@ -139,7 +141,7 @@ func (s *Store) LinkedHeaders(ctx context.Context, height int32, hash chainhash.
 		    SELECT a.height, a.header
 		    FROM btcwatch.ancestor a
 		    WHERE a.height > $2 AND a.height <= $1
-		      AND a.start_id = (SELECT min(id) FROM btcwatch.start)
+		      AND a.start_id = (SELECT id FROM btcwatch.start_begun)
 		) b
 		ORDER BY b.height DESC`, height, height-most)
 	if err != nil {
@@ -181,7 +183,7 @@ func (c *commit) ancestorAt(ctx context.Context, height int32) (chainhash.Hash, 
 		SELECT header
 		FROM btcwatch.ancestor
 		WHERE height = $1
-		  AND start_id = (SELECT min(id) FROM btcwatch.start)`, height).Scan(&header)
+		  AND start_id = (SELECT id FROM btcwatch.start_begun)`, height).Scan(&header)
 	if err != nil {
 		return chainhash.Hash{}, 0, err
 	}

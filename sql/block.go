@@ -24,6 +24,8 @@ type Start struct {
 	Parent  chainhash.Hash // of the block before it; zero for the first block of all
 	RestsOn string         // in words, for every proof
 	Proves  bool           // false: nothing that follows is better than reported
+
+	Pinned *chainhash.Hash // of the first block covered, where a person vouches for it; nil: nobody does
 }
 
 // SetStart gives following its start, unless it has one: the stored position
@@ -34,7 +36,7 @@ func (w *Writer) SetStart(ctx context.Context, start Start) error {
 			return nil
 		}
 		c.note("start %d %s %s", start.Height, start.Parent, start.RestsOn)
-		if err := c.putStart(ctx, start); err != nil {
+		if _, err := c.putStart(ctx, start, nil); err != nil {
 			return err
 		}
 		c.position.Set, c.position.Height, c.position.Hash = true, start.Height-1, start.Parent
@@ -49,11 +51,18 @@ func (w *Writer) SetStart(ctx context.Context, start Start) error {
 	return nil
 }
 
-func (c *commit) putStart(ctx context.Context, start Start) error {
-	_, err := c.tx.Exec(ctx, `
-		INSERT INTO btcwatch.start (height, parent_hash, rests_on, proves, at)
-		VALUES ($1, $2, $3, $4, $5)`, start.Height, start.Parent[:], start.RestsOn, start.Proves, c.at)
-	return err
+// putStart records a start. fork is the last block that holds of what was
+// covered before; nil where nothing was.
+func (c *commit) putStart(ctx context.Context, start Start, fork *int32) (id int64, err error) {
+	var pinned []byte
+	if start.Pinned != nil {
+		pinned = start.Pinned[:]
+	}
+	err = c.tx.QueryRow(ctx, `
+		INSERT INTO btcwatch.start (height, parent_hash, rests_on, proves, fork, pinned, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		RETURNING id`, start.Height, start.Parent[:], start.RestsOn, start.Proves, fork, pinned, c.at).Scan(&id)
+	return id, err
 }
 
 // RaiseStart puts what follows from the position on a better footing than the
@@ -65,8 +74,8 @@ func (w *Writer) RaiseStart(ctx context.Context, at chainhash.Hash, restsOn stri
 		}
 		c.note("start raised %d %s %s", c.position.Height, at, restsOn)
 		_, err := c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.start (height, parent_hash, rests_on, proves, at)
-			VALUES ($1, $2, $3, true, $4)`, c.position.Height+1, at[:], restsOn, c.at)
+			INSERT INTO btcwatch.start (height, parent_hash, rests_on, proves, begins, fork, at)
+			VALUES ($1, $2, $3, true, false, $4, $5)`, c.position.Height+1, at[:], restsOn, c.position.Height, c.at)
 		if err != nil {
 			return fmt.Errorf("raise what following rests on: %w", err)
 		}
@@ -74,14 +83,34 @@ func (w *Writer) RaiseStart(ctx context.Context, at chainhash.Hash, restsOn stri
 	})
 }
 
-// FirstHeight is the height of the first block that following ever began with.
-func (s *Store) FirstHeight(ctx context.Context) (int32, error) {
-	var first int32
-	err := s.pool.QueryRow(ctx, `SELECT min(height) FROM btcwatch.start HAVING count(*) > 0`).Scan(&first)
+// Begun gives what following last began with; false before it has begun.
+func (s *Store) Begun(ctx context.Context) (Start, bool, error) {
+	start, _, begun, err := begun(ctx, s.pool)
 	if err != nil {
-		return 0, fmt.Errorf("read where following began: %w", err)
+		return start, false, fmt.Errorf("read where following began: %w", err)
 	}
-	return first, nil
+	return start, begun, nil
+}
+
+// asks is a transaction, or the database itself.
+type asks interface {
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
+}
+
+func begun(ctx context.Context, from asks) (start Start, id int64, known bool, err error) {
+	var parent, pinned []byte
+	err = from.QueryRow(ctx, `
+		SELECT id, height, parent_hash, rests_on, proves, pinned
+		FROM btcwatch.start_begun`).Scan(&id, &start.Height, &parent, &start.RestsOn, &start.Proves, &pinned)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return start, 0, false, nil
+	}
+	copy(start.Parent[:], parent)
+	if pinned != nil {
+		hash := chainhash.Hash(pinned)
+		start.Pinned = &hash
+	}
+	return start, id, err == nil, err
 }
 
 // LatestStart gives what following rests on; false before it has begun.

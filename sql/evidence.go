@@ -128,12 +128,14 @@ func (g *gathering) place(ctx context.Context) error {
 	return err
 }
 
+// starts takes those of which something is followed now: on what a later one
+// left behind nothing rests any more.
 func (g *gathering) starts(ctx context.Context) (err error) {
 	g.e.Stated.Starts, err = gather(ctx, g, `
-		SELECT height, parent_hash, rests_on, proves, at
-		FROM btcwatch.start
+		SELECT f.from_height, f.parent_hash, f.rests_on, f.proves, f.at
+		FROM btcwatch.followed f
 		WHERE $1::bigint IS NOT NULL
-		ORDER BY id`, func(row pgx.CollectableRow) (s chain.EvidenceStart, err error) {
+		ORDER BY f.id`, func(row pgx.CollectableRow) (s chain.EvidenceStart, err error) {
 		var parent []byte
 		err = row.Scan(&s.Height, &parent, &s.RestsOn, &s.Proves, &s.At)
 		copy(s.Parent[:], parent)

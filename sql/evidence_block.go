@@ -83,7 +83,7 @@ func (g *gathering) headers(ctx context.Context) error {
 		SELECT a.height, a.header, false
 		FROM btcwatch.ancestor a
 		WHERE a.height BETWEEN $1 AND $2
-		  AND a.start_id = (SELECT min(id) FROM btcwatch.start)
+		  AND a.start_id IN (SELECT id FROM btcwatch.followed)
 		ORDER BY 1 DESC, 3 DESC`, from, to)
 	if err != nil {
 		return err

@@ -71,13 +71,15 @@ type Gap struct {
 	Reason     string
 }
 
-// Gaps gives the gaps that were recorded since a time, the latest first.
+// Gaps gives the gaps in time that were recorded since one, the latest first;
+// BlockGaps has those of blocks.
 func (s *Store) Gaps(ctx context.Context, since time.Time) ([]Gap, error) {
 	gaps, err := rows[Gap](ctx, s.pool, `
 		SELECT g.kind, coalesce(s.address, '') AS address, g.from_height, g.to_height, g.from_time, g.to_time, g.reason
 		FROM btcwatch.gap g
 		LEFT JOIN btcwatch.script s ON s.id = g.script_id
 		WHERE g.at >= $1
+		  AND g.kind <> 'blocks'
 		ORDER BY g.id DESC`, since)
 	if err != nil {
 		return nil, fmt.Errorf("read what was not covered: %w", err)

@@ -56,10 +56,15 @@ func (l *Lead) take(ctx context.Context) error {
 }
 
 // Held asks whether the leadership still stands; an error says that it does
-// not, or that nobody can tell.
+// not, or that nobody can tell. ErrFenced where an epoch has begun since: what
+// this lead knows of the chain may not hold any more.
 func (l *Lead) Held(ctx context.Context) error {
-	if err := l.conn.Ping(ctx); err != nil {
+	var epoch int64
+	if err := l.conn.QueryRow(ctx, `SELECT epoch FROM btcwatch.position`).Scan(&epoch); err != nil {
 		return fmt.Errorf("the lead was lost with its connection: %w", err)
+	}
+	if epoch != l.Epoch {
+		return fmt.Errorf("%w (epoch %d, ours is %d)", ErrFenced, epoch, l.Epoch)
 	}
 	return nil
 }

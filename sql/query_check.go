@@ -40,6 +40,27 @@ func (s *Store) MovedAt(ctx context.Context) (time.Time, error) {
 	return *at, nil
 }
 
+// BlockGapRow are blocks that were not covered and are not to be.
+type BlockGapRow struct {
+	From   *int32 // nil: all before
+	To     int32
+	Reason string
+}
+
+// BlockGaps gives the blocks that following left out, newest first.
+func (s *Store) BlockGaps(ctx context.Context) ([]BlockGapRow, error) {
+	list, err := rows[BlockGapRow](ctx, s.pool, `
+		SELECT from_height AS "from", to_height AS "to", reason
+		FROM report.gaps
+		WHERE kind = 'blocks'
+		  AND to_height IS NOT NULL
+		ORDER BY to_time DESC, to_height DESC`)
+	if err != nil {
+		return nil, fmt.Errorf("read which blocks were left out: %w", err)
+	}
+	return list, nil
+}
+
 // ChannelRow says how the deliveries to one channel stand.
 type ChannelRow struct {
 	Channel string

@@ -16,8 +16,8 @@ import (
 	"btcwatch/chain"
 )
 
-// ChainHash gives the hash of the covered block at a height, or of the block
-// that the first covered one follows; false where the covered chain has none.
+// ChainHash gives the hash of the covered block at a height, or of one before
+// the start of which the header or the hash is known; false where there is none.
 func (s *Store) ChainHash(ctx context.Context, height int32) (chainhash.Hash, bool, error) {
 	var hash []byte
 	err := s.pool.QueryRow(ctx, `
@@ -26,9 +26,14 @@ func (s *Store) ChainHash(ctx context.Context, height int32) (chainhash.Hash, bo
 		JOIN btcwatch.block b ON b.id = n.block_id
 		WHERE n.height = $1
 		UNION ALL
+		SELECT sha256(sha256(a.header))
+		FROM btcwatch.ancestor a
+		JOIN btcwatch.start_begun s ON s.id = a.start_id
+		WHERE a.height = $1
+		UNION ALL
 		SELECT parent_hash
-		FROM (SELECT height, parent_hash FROM btcwatch.start ORDER BY height, id DESC LIMIT 1) s
-		WHERE height = $1 + 1
+		FROM btcwatch.followed
+		WHERE from_height = $1 + 1
 		LIMIT 1`, height).Scan(&hash)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return chainhash.Hash{}, false, nil
@@ -37,6 +42,47 @@ func (s *Store) ChainHash(ctx context.Context, height int32) (chainhash.Hash, bo
 		return chainhash.Hash{}, false, fmt.Errorf("read the covered block at %d: %w", height, err)
 	}
 	return chainhash.Hash(hash), true, nil
+}
+
+// Lowest is the height below which no block is known, covered or from before the
+// start.
+func (s *Store) Lowest(ctx context.Context) (int32, error) {
+	var lowest int32
+	err := s.pool.QueryRow(ctx, `
+		SELECT coalesce(least(
+		           (SELECT min(height) FROM btcwatch.chain_now),
+		           (SELECT min(from_height) - 1 FROM btcwatch.followed),
+		           (SELECT min(a.height) FROM btcwatch.ancestor a JOIN btcwatch.start_begun s ON s.id = a.start_id)), 0)`).Scan(&lowest)
+	if err != nil {
+		return 0, fmt.Errorf("read how far down blocks are known: %w", err)
+	}
+	return lowest, nil
+}
+
+// LeftAt gives the blocks at a height that were on the chain once and are not
+// now, and in which order they left it: later ones have higher numbers.
+func (s *Store) LeftAt(ctx context.Context, height int32) (map[chainhash.Hash]int64, error) {
+	found, err := s.pool.Query(ctx, `
+		SELECT b.hash, max(e.id)
+		FROM btcwatch.block b
+		JOIN btcwatch.block_event e ON e.block_id = b.id AND NOT e.on_chain
+		WHERE b.height = $1
+		  AND NOT EXISTS (SELECT FROM btcwatch.chain_now n WHERE n.block_id = b.id)
+		GROUP BY b.hash`, height)
+	if err != nil {
+		return nil, fmt.Errorf("read which blocks left the chain at %d: %w", height, err)
+	}
+	left := map[chainhash.Hash]int64{}
+	var hash []byte
+	var order int64
+	_, err = pgx.ForEachRow(found, []any{&hash, &order}, func() error {
+		left[chainhash.Hash(hash)] = order
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read which blocks left the chain at %d: %w", height, err)
+	}
+	return left, nil
 }
 
 // StepBack takes the blocks above a height off the chain, in one commit: they
@@ -59,36 +105,44 @@ func (w *Writer) StepBack(ctx context.Context, height int32) error {
 	return nil
 }
 
-// BeginAgain gives following another start at the height of the first one, after
-// a reorganisation that goes below it: all covered blocks leave the chain, as
-// they do in a step back. What the blocks below hold now was never followed.
+// BeginAgain gives following another start at the height of the one that it has,
+// after a reorganisation that goes below it: all blocks covered since leave the
+// chain, as they do in a step back, and people are told. What the blocks below
+// hold now was never followed.
 func (w *Writer) BeginAgain(ctx context.Context, start Start) error {
 	err := w.commit(ctx, "start again", func(c *commit) error {
-		var first int32
-		if err := c.tx.QueryRow(ctx, `SELECT min(height) FROM btcwatch.start HAVING count(*) > 0`).Scan(&first); err != nil {
-			return err
-		}
-		if start.Height != first {
-			return fmt.Errorf("following began at block %d, and begins again nowhere else", first)
-		}
-		before, _, err := c.coveredTip(ctx, first-1)
-		if err != nil || before == start.Parent {
-			return err
-		}
-		c.note("start %d %s %s", start.Height, start.Parent, start.RestsOn)
-		if err := c.putStart(ctx, start); err != nil {
-			return err
-		}
-		_, err = c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.gap (kind, to_height, reason, at)
-			VALUES ('blocks', $1, 'the chain was reorganised below the block that following began with', $2)`, first-1, c.at)
+		before, _, known, err := begun(ctx, c.tx)
 		if err != nil {
+			return err
+		}
+		if !known || start.Height != before.Height {
+			return fmt.Errorf("following began at block %d, and begins again nowhere else", before.Height)
+		}
+		if before.Parent == start.Parent {
+			return nil
+		}
+		fork := start.Height - 1
+		c.note("start %d %s %s", start.Height, start.Parent, start.RestsOn)
+		id, err := c.putStart(ctx, start, &fork)
+		if err != nil {
+			return err
+		}
+		if err := c.putBlockGap(ctx, blockGap{
+			start: id, to: fork, reason: "the chain was reorganised below the block that following began with",
+		}); err != nil {
 			return err
 		}
 		if err := c.loadSources(ctx); err != nil {
 			return err
 		}
-		return c.stepBack(ctx, chain.Tip{Height: first - 1, Hash: start.Parent})
+		if err := c.leaveAbove(ctx, fork, chain.Tip{Height: fork, Hash: start.Parent}); err != nil {
+			return err
+		}
+		told := alerts.BegunAgain{
+			Network: c.network(), Start: id, Height: start.Height, Depth: c.position.Height - fork, OldTip: c.position.Hash.String(),
+			RestsOn: start.RestsOn, At: c.at,
+		}
+		return c.alert(ctx, told.Alert(c.store.key), subject{})
 	})
 	if err != nil {
 		return fmt.Errorf("begin following again at block %d: %w", start.Height, err)
@@ -98,7 +152,22 @@ func (w *Writer) BeginAgain(ctx context.Context, start Start) error {
 
 // stepBack takes the blocks above another tip off the chain, and goes there.
 func (c *commit) stepBack(ctx context.Context, to chain.Tip) error {
-	if err := c.unplace(ctx, to.Height); err != nil {
+	if err := c.leaveAbove(ctx, to.Height, to); err != nil {
+		return err
+	}
+	deep := alerts.DeepReorg{
+		Network: c.network(), Fork: to.Height, Depth: c.position.Height - to.Height, OldTip: c.position.Hash.String(), At: c.at,
+	}
+	if a, ok := deep.Alert(c.store.key); ok {
+		return c.alert(ctx, a, subject{})
+	}
+	return nil
+}
+
+// leaveAbove takes the blocks above a height off the chain, with what they
+// confirmed, and goes on from a tip.
+func (c *commit) leaveAbove(ctx context.Context, height int32, to chain.Tip) error {
+	if err := c.unplace(ctx, height); err != nil {
 		return err
 	}
 	_, err := c.tx.Exec(ctx, `
@@ -109,20 +178,12 @@ func (c *commit) stepBack(ctx context.Context, to chain.Tip) error {
 		)
 		INSERT INTO btcwatch.block_event (block_id, on_chain, at)
 		SELECT block_id, false, $2
-		FROM gone`, to.Height, c.at)
+		FROM gone`, height, c.at)
 	if err != nil {
 		return err
 	}
 	c.note("reorg %d %s", to.Height, to.Hash)
-	deep := alerts.DeepReorg{
-		Network: c.network(), Fork: to.Height, Depth: c.position.Height - to.Height, OldTip: c.position.Hash.String(), At: c.at,
-	}
-	if a, ok := deep.Alert(c.store.key); ok {
-		if err := c.alert(ctx, a, subject{}); err != nil {
-			return err
-		}
-	}
-	c.set.forkAt(to.Height, time.Time{})
+	c.set.forkAt(height, time.Time{})
 	return c.advance(ctx, to)
 }
 
@@ -149,8 +210,8 @@ func (c *commit) coveredTip(ctx context.Context, height int32) (chainhash.Hash, 
 	var parent []byte
 	err = c.tx.QueryRow(ctx, `
 		SELECT parent_hash
-		FROM btcwatch.start
-		WHERE height = $1
+		FROM btcwatch.followed
+		WHERE from_height = $1
 		ORDER BY id DESC
 		LIMIT 1`, height+1).Scan(&parent)
 	if err != nil {

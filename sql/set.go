@@ -77,7 +77,12 @@ func readForks(ctx context.Context, tx pgx.Tx, set *watchedSet) error {
 		FROM btcwatch.block_event e
 		JOIN btcwatch.block b ON b.id = e.block_id
 		WHERE NOT e.on_chain
-		GROUP BY e.at`)
+		GROUP BY e.at
+		UNION ALL
+		SELECT fork, at
+		FROM btcwatch.start
+		WHERE begins
+		  AND fork IS NOT NULL`)
 	if err != nil {
 		return err
 	}

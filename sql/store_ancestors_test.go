@@ -33,7 +33,7 @@ func TestAncestors(t *testing.T) {
 	b.begin(c, 30) // the first covered block is 31
 	check := func(oldest int32) {
 		t.Helper()
-		want := sql.Ancestry{Start: 31, Oldest: oldest, Parent: c.BlockAt(oldest).Header.PrevBlock}
+		want := sql.Ancestry{Begun: 1, Start: 31, Oldest: oldest, Parent: c.BlockAt(oldest).Header.PrevBlock}
 		if got, begun, err := b.store.Ancestry(ctx); err != nil || !begun || got != want {
 			t.Errorf("known: %+v, %v, %v; want %+v", got, begun, err, want)
 		}

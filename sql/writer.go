@@ -36,6 +36,7 @@ type Writer struct {
 	epoch int64
 	tell  Telling
 	woken func() // called after a commit that left deliveries waiting
+	aside bool   // it records once beside whoever leads, in whatever epoch that is
 
 	mu      sync.Mutex // one commit at a time; guards what follows
 	set     *watchedSet
@@ -109,6 +110,9 @@ func (c *commit) begin(ctx context.Context) error {
 	var err error
 	if c.position, err = lockPosition(ctx, c.tx); err != nil {
 		return err
+	}
+	if c.aside {
+		c.epoch = c.position.Epoch
 	}
 	if c.position.Epoch != c.epoch {
 		return fmt.Errorf("%w (epoch %d, ours is %d)", ErrFenced, c.position.Epoch, c.epoch)

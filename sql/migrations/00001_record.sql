@@ -31,13 +31,16 @@ CREATE TABLE btcwatch.position (
     moved_at     timestamptz
 );
 
--- What following began with, and on whose word.
+-- What following began with, began again with, or was put on, and on whose word.
 CREATE TABLE btcwatch.start (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     height      integer NOT NULL, -- the first block covered
     parent_hash bytea NOT NULL CHECK (octet_length(parent_hash) = 32),
     rests_on    text NOT NULL,
     proves      boolean NOT NULL, -- false: nothing that follows is graded better than reported
+    begins      boolean NOT NULL DEFAULT true, -- false: the blocks go on as before, on a better footing
+    fork        integer, -- what was covered before holds up to there; null: nothing was covered before
+    pinned      bytea CHECK (octet_length(pinned) = 32), -- of the block at that height, where a person vouches for it
     at          timestamptz NOT NULL
 );
 
@@ -330,17 +333,19 @@ CREATE TABLE btcwatch.gap (
     from_time   timestamptz,
     to_time     timestamptz,
     reason      text NOT NULL,
-    at          timestamptz NOT NULL
+    at          timestamptz NOT NULL,
+    start_id    bigint REFERENCES btcwatch.start -- that left it out; null: an outage did
 );
 
--- An outage of an explorer, a channel or the watch itself; its row is the episode.
+-- An outage of an explorer, a channel or the watch itself, or a stop that waits for a
+-- person's word (chain); its row is the episode.
 -- tip: no explorer shows a new block, for so long that it must be told as
 -- blindness; quiet: not for so long yet. name is that of the explorer, the
 -- channel or the job.
 CREATE TABLE btcwatch.outage (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind   text NOT NULL CHECK (kind IN (
-        'explorer', 'channel', 'blocks', 'mempool', 'tip', 'quiet', 'backlog', 'schedule', 'delivery')),
+        'explorer', 'channel', 'chain', 'blocks', 'mempool', 'tip', 'quiet', 'backlog', 'schedule', 'delivery')),
     name   text NOT NULL DEFAULT '',
     reason text NOT NULL,
     since  timestamptz NOT NULL, -- last good answer before it

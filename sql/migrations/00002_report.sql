@@ -61,6 +61,29 @@ FROM btcwatch.listing l
 WHERE NOT l.retired
   AND NOT EXISTS (SELECT FROM btcwatch.listing s WHERE s.supersedes = l.id);
 
+-- What following last began with.
+CREATE VIEW btcwatch.start_begun AS
+SELECT *
+FROM btcwatch.start
+WHERE begins
+ORDER BY id DESC
+LIMIT 1;
+
+-- The stretches of the chain followed, each with the start that it rests on: a
+-- later start keeps what was covered before it up to its fork.
+CREATE VIEW btcwatch.followed AS
+SELECT s.id, s.height AS from_height, e.to_height, s.parent_hash, s.rests_on, s.proves, s.at, e.until
+FROM btcwatch.start s
+CROSS JOIN btcwatch.position p
+CROSS JOIN LATERAL (
+    SELECT least(p.height, min(l.fork)) AS to_height,
+           coalesce(min(l.at), p.moved_at) AS until,
+           count(*) = 0 AS newest
+    FROM btcwatch.start l
+    WHERE l.id > s.id
+) e
+WHERE e.newest OR e.to_height >= s.height;
+
 CREATE VIEW report.addresses AS
 SELECT s.address,
        l.label, l.entity, l.category, l.basis, l.list,
@@ -300,27 +323,38 @@ SELECT s.address,
        c.proof AS grade,
        NULL::timestamptz AS from_time,
        c.at AS to_time,
-       'read from ' || coalesce(e.name, 'an explorer') AS how
+       'read from ' || coalesce(e.name, 'an explorer') AS how,
+       NULL::text AS rests_on
 FROM btcwatch.coverage c
 JOIN btcwatch.script s ON s.id = c.script_id
 LEFT JOIN btcwatch.explorer e ON e.id = c.explorer_id
 UNION ALL
 SELECT s.address,
-       j.height + 1, p.height,
-       CASE WHEN st.proves THEN 'proven' ELSE 'reported' END,
-       j.at, p.moved_at,
-       'followed by blocks'
+       greatest(j.height + 1, f.from_height), f.to_height,
+       CASE WHEN f.proves THEN 'proven' ELSE 'reported' END,
+       greatest(j.at, f.at), f.until,
+       'followed by blocks',
+       f.rests_on
 FROM btcwatch.joined j
 JOIN btcwatch.script s ON s.id = j.script_id
-CROSS JOIN btcwatch.position p
-CROSS JOIN LATERAL (SELECT proves FROM btcwatch.start ORDER BY id DESC LIMIT 1) st
-WHERE p.height > j.height;
+JOIN btcwatch.followed f ON f.to_height > j.height AND f.to_height >= f.from_height;
 COMMENT ON VIEW report.coverage IS 'An address and a range of heights, and how it was covered. A debit of an output from before the watch counts once the history is read.';
+COMMENT ON COLUMN report.coverage.rests_on IS 'Of blocks followed: what the chain that they are on rests on.';
 
+-- Blocks that a start left out stay left out up to where a later one forks off:
+-- what is above is covered from that one on, or left out by it.
 CREATE VIEW report.gaps AS
-SELECT s.address, g.kind, g.from_height, g.to_height, g.from_time, g.to_time, g.reason
+SELECT s.address, g.kind, g.from_height, least(g.to_height, e.fork) AS to_height, g.from_time, g.to_time, g.reason
 FROM btcwatch.gap g
-LEFT JOIN btcwatch.script s ON s.id = g.script_id;
+LEFT JOIN btcwatch.script s ON s.id = g.script_id
+CROSS JOIN LATERAL (
+    SELECT min(l.fork) AS fork
+    FROM btcwatch.start l
+    WHERE l.id > g.start_id
+      AND l.begins
+) e
+WHERE e.fork IS NULL
+   OR e.fork >= coalesce(g.from_height, 0);
 COMMENT ON VIEW report.gaps IS 'What was not covered, and why; address null: all.';
 
 CREATE VIEW report.explorers AS
@@ -332,6 +366,8 @@ COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how it di
 
 -- +goose Down
 DROP SCHEMA report CASCADE;
+DROP VIEW btcwatch.followed;
+DROP VIEW btcwatch.start_begun;
 DROP VIEW btcwatch.listing_now;
 DROP VIEW btcwatch.vanished;
 DROP VIEW btcwatch.moved;

@@ -15,9 +15,10 @@ CREATE TABLE btcwatch.ancestor (
 
 -- What of the headers before the start was checked, in words; the newest holds.
 CREATE TABLE btcwatch.start_checked (
-    id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    words text NOT NULL,
-    at    timestamptz NOT NULL
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    start_id bigint NOT NULL REFERENCES btcwatch.start, -- with which following began
+    words    text NOT NULL,
+    at       timestamptz NOT NULL
 );
 
 -- What following rests on now: on whose word, and what was checked since.
@@ -27,7 +28,13 @@ SELECT s.height,
        s.rests_on || coalesce('; ' || c.words, '') AS rests_on,
        s.proves
 FROM (SELECT * FROM btcwatch.start ORDER BY id DESC LIMIT 1) s
-LEFT JOIN (SELECT * FROM btcwatch.start_checked ORDER BY id DESC LIMIT 1) c ON true;
+LEFT JOIN (
+    SELECT c.words
+    FROM btcwatch.start_checked c
+    JOIN btcwatch.start_begun b ON b.id = c.start_id
+    ORDER BY c.id DESC
+    LIMIT 1
+) c ON true;
 
 -- +goose Down
 DROP VIEW btcwatch.start_now;

@@ -52,6 +52,17 @@ func Migrated(t testing.TB) string {
 	return create(t, server, template(t, server))
 }
 
+// Copy creates a database that holds what another one of New or Migrated does,
+// to which nobody may be connected, for a test, and drops it at the test's end.
+func Copy(t testing.TB, of string) string {
+	t.Helper()
+	parsed, err := url.Parse(of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return create(t, start(t), strings.TrimPrefix(parsed.Path, "/"))
+}
+
 // TestingM is a *testing.M, or something that wraps one.
 type TestingM interface{ Run() int }
 
