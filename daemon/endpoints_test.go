@@ -30,7 +30,8 @@ func (w *world) served() string {
 // get asks a daemon about itself.
 func get(t *testing.T, url string) (status int, text string) {
 	t.Helper()
-	response, err := http.Get(url)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // leaves nothing behind
+	response, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +170,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	w.watch(wallet.Address(chain.P2WPKH, 1), "label")
 	w.began(ledger)
 	w.awaitMetric("btcwatch_heartbeat_sent_timestamp_seconds")
+	w.awaitMetric("btcwatch_delivery_oldest_waiting_timestamp_seconds")
 	_, text := get(t, w.served()+"/metrics")
 	problems := must(promlint.New(strings.NewReader(text)).Lint())
 	for _, p := range problems {
