@@ -164,6 +164,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	}
 	hanging := w.receiver("hanging")
 	hanging.Set("/hook", chaintest.Fault{Hang: true})
+	t.Cleanup(hanging.ClearAll)
 	url, stop := chaintest.Serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(stop)
 	w.config.Heartbeat = HeartbeatSettings{URL: url + "/ping/hunter2", Every: time.Second}
