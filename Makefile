@@ -31,6 +31,7 @@ build: need-go ## build bin/btcwatch
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/btcwatch .
 
 test: deps check ## everything: format, vet, staticcheck, all tests with the race detector
+	@sh deploy/promtool.sh
 	go test -race -timeout 15m ./...
 
 check: need-go

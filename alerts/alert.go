@@ -24,12 +24,21 @@ const (
 	ChainStuck           Type = "chain.stuck"         // following waits for a person's word
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
+	ChainQuiet           Type = "chain.quiet" // no new block is shown for long, and nobody knows yet why
 	WatchBlind           Type = "watch.blind"
 	WatchRestored        Type = "watch.restored"
 	ListChanged          Type = "list.changed"
 	ChannelFailing       Type = "channel.failing" // deliveries of a channel died
 	ReportDaily          Type = "report.daily"
 )
+
+// Types lists all types.
+func Types() []Type {
+	return []Type{
+		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, ChainReorged, ChainStuck,
+		ExplorerFailing, ExplorerRecovered, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily,
+	}
+}
 
 // Severity orders alerts; a channel may refuse those below its own.
 type Severity int
@@ -110,8 +119,10 @@ type Data struct {
 	Next string `json:"next,omitempty"` // which message, if any, follows this one
 
 	Explorer string     `json:"explorer,omitempty"` // explorer.*: its name in the configuration
-	Channel  string     `json:"channel,omitempty"`  // channel.failing: its name in the configuration
-	Kind     string     `json:"kind,omitempty"`     // watch.*: what could not be seen: "blocks" or "mempool"; "chain" after a stop
+	Channel  string     `json:"channel,omitempty"`  // channel.failing, and watch.* of kind "delivery": its name in the configuration
+	Kind     string     `json:"kind,omitempty"`     // watch.*: what does not work: "blocks", "mempool", "tip", "backlog", "schedule" or "delivery"; "chain" after a stop
+	Job      string     `json:"job,omitempty"`      // watch.* of kind "schedule": "blocks", "mempool", "history" or "report"
+	Closed   *bool      `json:"closed,omitempty"`   // watch.restored: whether all that was missed has been made up for; absent: not known yet
 	Since    *time.Time `json:"since,omitempty"`    // when the outage began
 	Until    *time.Time `json:"until,omitempty"`    // when it ended; absent while it lasts
 	Reason   string     `json:"reason,omitempty"`

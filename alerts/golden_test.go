@@ -120,6 +120,23 @@ func outage(name string) Outage {
 	}
 }
 
+// blindness is an outage of the watch itself, with a reason that fits it.
+func blindness(kind, name string) Outage {
+	o := outage(name)
+	o.Kind = kind
+	switch kind {
+	case "tip":
+		o.Reason = ""
+	case "backlog":
+		o.Reason = "62 blocks behind, 40 half an hour before"
+	case "schedule":
+		o.Reason = "it was due and did not begin"
+	case "delivery":
+		o.Reason = "it answered 500 Internal Server Error"
+	}
+	return o
+}
+
 func told(t *testing.T) func(Alert, bool) Alert {
 	return func(a Alert, ok bool) Alert {
 		t.Helper()
@@ -139,8 +156,14 @@ func samples(t *testing.T) map[string]Alert {
 	gone := confirmed()
 	gone.Direction, gone.AmountSat, gone.State, gone.ObservedAt = In, ptr[int64](1_500_000), Unconfirmed, at("2026-03-01T12:40:00Z")
 	gone.Proof, gone.ReportedBy = Reported, []string{"mempool.space"}
-	over := outage("mempool")
-	over.Until = over.At
+	over := blindness("mempool", "mempool")
+	over.Until, over.Hole.Closed = over.At, ptr(false)
+	kept := blindness("tip", "tip")
+	kept.Until, kept.Hole = kept.At, Hole{Closed: ptr(true), Blocks: 9, From: 840_001, To: 840_009, Older: 8}
+	late := blindness("delivery", "desk")
+	late.Until, late.Hole = late.At, Hole{Closed: ptr(true), Late: 4}
+	flapping := outage("mempool.space")
+	flapping.Times = 7
 	stopped := Stopped{
 		Network: "mainnet", Episode: 12, Explorer: "mempool.space", Height: 840_300, Fork: 840_123, Weighed: true, From: 840_124,
 		Theirs: someBlock, Ours: "00000000000000000002aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", At: at("2026-03-01T11:30:45Z"),
@@ -166,7 +189,15 @@ func samples(t *testing.T) map[string]Alert {
 		"reorged":      must(gone.Reorged(testKey(), ID{1, 2, 3})),
 		"failing":      outage("mempool.space").ExplorerFailing(testKey()),
 		"recovered":    outage("mempool.space").ExplorerRecovered(testKey()),
-		"blind":        outage("blocks").Blind(testKey()),
+		"flapped":      flapping.ExplorerRecovered(testKey()),
+		"quiet":        blindness("quiet", "quiet").Quiet(testKey(), 2*time.Hour),
+		"blind":        blindness("blocks", "blocks").Blind(testKey()),
+		"blind-tip":    blindness("tip", "tip").Blind(testKey()),
+		"blind-behind": blindness("backlog", "backlog").Blind(testKey()),
+		"blind-job":    blindness("schedule", "mempool").Blind(testKey()),
+		"blind-late":   blindness("delivery", "desk").Blind(testKey()),
+		"tip-again":    kept.Restored(testKey()),
+		"late-over":    late.Restored(testKey()),
 		"restored":     over.Restored(testKey()),
 		"list":         listChange().Alert(testKey()),
 		"channel":      DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),

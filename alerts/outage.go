@@ -10,12 +10,15 @@ import (
 // not work. Its row in the database is the episode.
 type Outage struct {
 	Network string
-	Name    string // of the explorer; or what could not be seen: "blocks" or "mempool"
+	Name    string // of the explorer, the job or the channel; else what does not work, as Kind says it
+	Kind    string // blocks, mempool, tip, backlog, schedule or delivery; an explorer's outage has none
 	Episode int64
 	Since   time.Time // the last time it worked
 	Until   time.Time // zero while it lasts
 	Reason  string    // in our own words, never the other side's text
 	At      time.Time // when it was noticed, or found over
+	Times   int       // how often an explorer's answers went bad in that time; 0: not known
+	Hole    Hole      // what became of what was missed, once it is over
 }
 
 // ExplorerFailing says that one explorer gives no good answers.
@@ -31,28 +34,57 @@ func (o Outage) ExplorerFailing(key Key) Alert {
 func (o Outage) ExplorerRecovered(key Key) Alert {
 	d := o.data()
 	d.Explorer = o.Name
-	d.Summary = fmt.Sprintf("The explorer %s answers well again; it had failed for %s.", clean(o.Name), o.length())
+	d.Summary = fmt.Sprintf("The explorer %s answers well again; it had failed for %s%s.", clean(o.Name), o.length(), o.flapping())
 	return o.alert(key, ExplorerRecovered, Low, d)
 }
 
-// Blind says that while the outage lasts, payments may happen unseen.
+// flapping says how often an explorer failed that came and went. It had
+// recovered each time, and nobody was told, for it did not last.
+func (o Outage) flapping() string {
+	if o.Times < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", on and off: its answers went bad %d times in that time", o.Times)
+}
+
+// Blind says that while the outage lasts, payments may happen unseen or untold.
 func (o Outage) Blind(key Key) Alert {
 	d := o.data()
-	d.Kind = o.Name
-	d.Summary = fmt.Sprintf("btcwatch is blind: no explorer has given a usable answer about %s since %s%s; payments may be happening unseen.",
-		o.unseen(), clock(o.Since, nil), o.because())
-	d.Next = "A message follows when it can see again. Run btcwatch check to see what each explorer says; check the network connection first if all of them fail."
+	o.name(&d)
+	d.Summary, d.Next = o.blindWords()
 	return o.alert(key, WatchBlind, Severe, d)
 }
 
-// Restored says that the blindness is over. It is as severe as the blindness,
-// so that it reaches everybody whom that reached.
+// Restored says that the blindness is over, and what became of what was missed.
+// It is as severe as the blindness, so that it reaches everybody whom that
+// reached.
 func (o Outage) Restored(key Key) Alert {
 	d := o.data()
-	d.Kind = o.Name
-	d.Summary = fmt.Sprintf("btcwatch can see again: there are usable answers about %s, after %s without.", o.unseen(), o.length())
-	d.Next = o.caughtUp()
+	o.name(&d)
+	d.Closed = o.Hole.Closed
+	d.Summary, d.Next = o.restoredWords(), o.holeWords()
 	return o.alert(key, WatchRestored, Severe, d)
+}
+
+// Quiet tells operations that no explorer has shown a new block for long, but
+// not yet for so long that the watch must be taken for blind.
+func (o Outage) Quiet(key Key, until time.Duration) Alert {
+	d := o.data()
+	d.Kind = "tip"
+	d.Summary = fmt.Sprintf("No explorer has shown a new block for %s, since %s. %s", o.length(), clock(o.Since, nil), eitherWay)
+	d.Next = fmt.Sprintf("Should it last %s, watch.blind is told; if a block comes before that, nothing more is.", span(until))
+	return o.alert(key, ChainQuiet, Low, d)
+}
+
+// name says in the fields for programs what does not work.
+func (o Outage) name(d *Data) {
+	d.Kind = o.Kind
+	switch o.Kind {
+	case "schedule":
+		d.Job = o.Name
+	case "delivery":
+		d.Channel = o.Name
+	}
 }
 
 func (o Outage) alert(key Key, typ Type, severity Severity, d Data) Alert {
@@ -62,13 +94,22 @@ func (o Outage) alert(key Key, typ Type, severity Severity, d Data) Alert {
 	}
 	episode := strconv.FormatInt(o.Episode, 10)
 	return seal(Alert{
-		ID:       key.ID(o.Network, typ, o.Name, episode),
+		ID:       key.ID(o.Network, typ, o.subject(), episode),
 		Type:     typ,
 		Severity: severity,
 		About:    about,
-		Thread:   key.thread(o.Network, about+" "+o.Name+" "+episode),
+		Thread:   key.thread(o.Network, about+" "+o.subject()+" "+episode),
 		At:       o.At,
 	}, d)
+}
+
+// subject is what an outage is told apart by: jobs and channels may have the
+// name of an explorer.
+func (o Outage) subject() string {
+	if o.Kind == "" || o.Kind == o.Name {
+		return o.Name
+	}
+	return o.Kind + " " + o.Name
 }
 
 func (o Outage) data() Data {
@@ -91,25 +132,4 @@ func (o Outage) length() string {
 		end = o.At
 	}
 	return span(end.Sub(o.Since))
-}
-
-func (o Outage) unseen() string {
-	switch o.Name {
-	case "blocks":
-		return "new blocks"
-	case "mempool":
-		return "the mempool (payments not yet in a block)"
-	}
-	return clean(o.Name)
-}
-
-// caughtUp says what of the time in the dark comes back by itself.
-func (o Outage) caughtUp() string {
-	switch o.Name {
-	case "blocks":
-		return "The blocks of that time are being read, and the payments in them are told as usual."
-	case "mempool":
-		return "Payments of that time are told when they are found in the mempool or in a block; one that was replaced or dropped meanwhile stays unseen."
-	}
-	return ""
 }

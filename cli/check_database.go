@@ -136,32 +136,52 @@ func (c *checkup) unread(check string, err error) bool {
 	return err != nil
 }
 
-// outages tells of what the running daemon cannot see. Explorers were asked
-// already, and channels have a finding of their own.
+// outages tells of what the running daemon cannot see or do. Explorers were
+// asked already, and channels that gave up have a finding of their own.
 func (c *checkup) outages(ctx context.Context, store *sql.Store, leads bool) {
 	open, err := store.OpenOutages(ctx)
 	if c.unread("daemon", err) || !leads {
 		return
 	}
 	for _, o := range open {
-		if o.Kind == "explorer" || o.Kind == "channel" {
-			continue
+		if f, told := outage(o); told {
+			c.add(f)
 		}
-		since := o.Since
-		if o.Kind == "chain" {
-			c.add(finding{
-				Check: "daemon", State: isWrong,
-				Finding: fmt.Sprintf("stopped since %s UTC: %s", minute(&since), o.Reason),
-				Do:      "a person has to say with which chain it goes on: the alert chain.stuck (btcwatch alerts list) says what to compare and the btcwatch follow to type",
-			})
-			continue
-		}
-		c.add(finding{
-			Check: "daemon", State: isWrong,
-			Finding: fmt.Sprintf("blind for %s since %s UTC: %s", o.Kind, minute(&since), o.Reason),
-			Do:      "payments may happen unseen; see the explorers above",
-		})
 	}
+}
+
+func outage(o sql.Outage) (finding, bool) {
+	since := o.Since
+	at := "since " + minute(&since) + " UTC"
+	f := finding{Check: "daemon", State: isWrong, Do: "payments may happen unseen; see the explorers above"}
+	switch o.Kind {
+	case "explorer", "channel":
+		return f, false
+	case "chain":
+		f.Finding = "stopped " + at + ": " + o.Reason
+		f.Do = "a person has to say with which chain it goes on: the alert chain.stuck (btcwatch alerts list) says what to compare and the btcwatch follow to type"
+	case "quiet":
+		f.State, f.Do = isNote, ""
+		f.Finding = "no explorer has shown a new block " + at
+	case "tip":
+		f.Finding = "no explorer has shown a new block " + at + ": either none was found, or all show an old chain"
+		f.Do = "compare the heights above with a source that is not configured here"
+	case "backlog":
+		f.Finding = "falling behind " + at + ": " + o.Reason
+		f.Do = "see whether requests_per_second or this machine is too slow"
+	case "schedule":
+		f.Finding = "the job " + o.Name + " has not run " + at + ": " + o.Reason
+		f.Do = "see the log (journalctl -u btcwatch); restart btcwatch if it does not come back by itself"
+	case "delivery":
+		f.Finding = "alerts wait for the channel " + o.Name + " " + at
+		if o.Reason != "" {
+			f.Finding += ": " + o.Reason
+		}
+		f.Do = "mend the channel; whoever reads only that one has not been told"
+	default:
+		f.Finding = fmt.Sprintf("blind for %s %s: %s", o.Kind, at, o.Reason)
+	}
+	return f, true
 }
 
 // farBehind is how many blocks behind a running daemon is not merely waiting

@@ -28,6 +28,8 @@ type Config struct {
 	Alerts      AlertSettings
 	Channels    []alerts.Settings // in the order of the file
 	Health      HealthSettings
+	Metrics     MetricsSettings
+	Heartbeat   HeartbeatSettings
 
 	lines map[string]int
 }
@@ -62,4 +64,17 @@ type AlertSettings struct {
 type HealthSettings struct {
 	FailingAfter time.Duration // an explorer without a good answer for so long is failing
 	BlindAfter   time.Duration // no explorer with a good answer for so long: blind
+	NoBlockAfter time.Duration // no new block from any explorer for so long: blind; 0: never
+}
+
+// MetricsSettings is the [metrics] table.
+type MetricsSettings struct {
+	Listen string // host:port; empty: nowhere
+}
+
+// HeartbeatSettings is the [heartbeat] table.
+type HeartbeatSettings struct {
+	URL   string // who knows it can keep the switch from telling: never shown; empty: none is sent
+	Post  bool   // POST instead of GET
+	Every time.Duration
 }

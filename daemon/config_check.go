@@ -36,6 +36,8 @@ func (l *loader) load(top *section) {
 	l.alerts(top.sub("alerts"))
 	l.channels(top.sub("channels"))
 	l.health(top.sub("health"))
+	l.metrics(top.sub("metrics"))
+	l.heartbeat(top.sub("heartbeat"))
 	if top.ask("rules") != nil {
 		top.fault("rules", "rules are not supported by this version; remove the table")
 	}
@@ -218,6 +220,11 @@ func (l *loader) health(s *section) {
 	defer s.finish()
 	l.config.Health.FailingAfter = s.duration("failing_after", 5*time.Minute, time.Second, 24*time.Hour)
 	l.config.Health.BlindAfter = s.duration("blind_after", 5*time.Minute, time.Second, 24*time.Hour)
+	usual := 2 * time.Hour
+	if l.config.Network.PoWNoRetargeting { // regtest: blocks come when somebody makes them
+		usual = 0
+	}
+	l.config.Health.NoBlockAfter = s.duration("no_block_after", usual, 0, 7*24*time.Hour)
 }
 
 // goodName gives the name of a table, which stands in messages and tables.

@@ -25,7 +25,7 @@ const exampleFile = "../config.example.toml"
 // "# want: LINE: TEXT" or "# want: TEXT" for each fault, from its beginning.
 func TestFaultyConfigurations(t *testing.T) {
 	files, err := filepath.Glob("testdata/config/*.toml")
-	if err != nil || len(files) < 43 {
+	if err != nil || len(files) < 50 {
 		t.Fatalf("found %d files: %v", len(files), err)
 	}
 	for _, file := range files {
@@ -129,7 +129,7 @@ func TestDefaultsAreThoseOfTheExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if least.Schedule != example.Schedule || least.Health != example.Health || least.Start != example.Start || least.DataDir != example.DataDir {
+	if least.Schedule != example.Schedule || least.Health != example.Health || least.Metrics != example.Metrics || least.Heartbeat != example.Heartbeat || least.Start != example.Start || least.DataDir != example.DataDir {
 		t.Errorf("%+v\n%+v", least, example)
 	}
 	if !slices.Equal(least.Alerts.Confirmations, example.Alerts.Confirmations) || least.Alerts.Burst != example.Alerts.Burst {
@@ -148,7 +148,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables := []string{"", "database", "schedule", "chain", "explorers.blockstream", "watch.12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk", "alerts", "health"}
+	tables := []string{"", "database", "schedule", "chain", "explorers.blockstream", "watch.12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk", "alerts", "health", "heartbeat", "metrics"}
 	for _, table := range tables {
 		for _, key := range keysOf(t, string(example), table) {
 			if key != "rules" && !regexp.MustCompile(`(?m)^(\[[^\]\n]*\b)?`+key+`\b`).Match(example) {

@@ -46,6 +46,16 @@ type health struct {
 	idle    map[string]bool // kinds for which there is nothing to ask
 
 	keptMempool time.Time // when the mempool was seen last, as kept in the database
+
+	moved     time.Time // when the position moved last, as last judged
+	depths    []depth   // how many blocks were not read yet, oldest first
+	pulse     *pulse
+	jobs      []string // of the schedule
+	channels  []string // configured
+	late      []sql.LateChannel
+	lateSince firstSeen
+	past      map[string]flaps // of explorers in an earlier life
+	sound     time.Time        // when everything was judged last
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
@@ -57,12 +67,14 @@ type sight struct {
 	bad    time.Time // last bad one
 	err    error     // what was bad about it
 	failed int64     // failovers not saved yet
+	flaps
 }
 
 func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, now func() time.Time, log *slog.Logger) *health {
 	return &health{
 		settings: settings, writer: writer, store: store, now: now, log: log,
 		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{}, idle: map[string]bool{},
+		lateSince: firstSeen{}, past: map[string]flaps{},
 	}
 }
 
@@ -85,8 +97,11 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 		names[e.Name] = true
 	}
 	h.keepOnly(names)
+	if err := h.loadFlaps(ctx, open); err != nil {
+		return err
+	}
 	for _, o := range open {
-		if o.Kind == "explorer" && !names[o.Name] {
+		if o.Kind == "explorer" && !names[o.Name] || h.unwatched(o) {
 			if err := h.writer.ForgetOutage(ctx, o.Kind, o.Name); err != nil {
 				return err
 			}
@@ -142,7 +157,7 @@ func (h *health) noteBlocks(now time.Time, err error) {
 
 func (h *health) of(name string) *sight {
 	if h.each[name] == nil {
-		h.each[name] = &sight{uses: map[string]*condition{}}
+		h.each[name] = &sight{uses: map[string]*condition{}, flaps: h.past[name]}
 	}
 	return h.each[name]
 }
@@ -181,6 +196,7 @@ type verdict struct {
 	out        bool
 	since      time.Time
 	reason     string
+	times      int // how often it went bad in an outage that is over; 0: not known
 }
 
 // judge records the outages that began and ended, and what each explorer
@@ -191,6 +207,9 @@ func (h *health) judge(ctx context.Context) error {
 		return err
 	}
 	h.stands(position)
+	if err := h.readLate(ctx); err != nil {
+		return err
+	}
 	verdicts, states := h.verdicts()
 	for _, s := range states {
 		if err := h.store.SaveExplorer(ctx, s); err != nil {
@@ -205,7 +224,13 @@ func (h *health) judge(ctx context.Context) error {
 	if err := h.noteMempool(ctx); err != nil {
 		return err
 	}
-	return h.forgetIdle(ctx)
+	if err := h.forgetIdle(ctx); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sound = h.now()
+	return nil
 }
 
 func (h *health) carryOut(ctx context.Context, v verdict) error {
@@ -216,21 +241,33 @@ func (h *health) carryOut(ctx context.Context, v verdict) error {
 	if v.out == known {
 		return nil
 	}
-	var err error
-	if v.out {
-		h.log.Warn("outage began", "kind", v.kind, "explorer", v.name, "reason", v.reason)
-		err = h.writer.BeginOutage(ctx, v.kind, v.name, v.reason, v.since)
-	} else {
-		h.log.Info("outage over", "kind", v.kind, "explorer", v.name)
-		err = h.writer.EndOutage(ctx, v.kind, v.name)
-	}
+	err := h.tell(ctx, v)
 	if err != nil {
 		return err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.outages[key] = v.out
+	if e := h.each[v.name]; v.kind == "explorer" && e != nil && !v.out {
+		e.over = h.now()
+	}
 	return nil
+}
+
+// tell records that an outage begins or is over.
+func (h *health) tell(ctx context.Context, v verdict) error {
+	if v.out {
+		h.log.Warn("outage began", "kind", v.kind, "name", v.name, "reason", v.reason)
+		return h.writer.BeginOutage(ctx, v.kind, v.name, v.reason, v.since)
+	}
+	h.log.Info("outage over", "kind", v.kind, "name", v.name)
+	switch v.kind {
+	case quietTip: // no more was promised
+		return h.writer.ForgetOutage(ctx, v.kind, v.name)
+	case "explorer":
+		return h.writer.EndFlapping(ctx, v.name, v.times)
+	}
+	return h.writer.EndOutage(ctx, v.kind, v.name)
 }
 
 func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
@@ -242,7 +279,8 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 		best = max(best, e.tip)
 	}
 	for name, e := range h.each {
-		if v, decided := e.verdict(name, now, h.settings.FailingAfter); decided {
+		v, decided := e.verdict(name, now, h.settings.FailingAfter)
+		if e.merge(&v, decided, h.outages["explorer "+name], now) {
 			verdicts = append(verdicts, v)
 		}
 		states = append(states, e.state(name, now, best))
@@ -262,7 +300,10 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 			verdicts = append(verdicts, v)
 		}
 	}
-	return verdicts, states
+	verdicts = append(verdicts, h.tipVerdicts(now, best)...)
+	verdicts = append(verdicts, h.backlogVerdict(now)...)
+	verdicts = append(verdicts, h.jobVerdicts(now)...)
+	return append(verdicts, h.deliveryVerdicts(now)...), states
 }
 
 // verdict says whether all explorers together give no good answer of a kind.

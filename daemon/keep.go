@@ -17,6 +17,7 @@ func (w *watch) resumeHealth(writer *sql.Writer) *health {
 	h := newHealth(w.config.Health, writer, w.store, w.Now, w.Log)
 	if before := w.seen; before != nil && w.Now().Sub(before.judged) <= longestBreak && sameJobs(w.seenFor, w.config.Schedule) {
 		h.each, h.kinds = before.each, before.kinds
+		h.depths = before.depths
 		h.behind, h.why, h.open = before.behind, before.why, before.open
 	}
 	w.seen, w.seenFor = h, w.config.Schedule

@@ -52,7 +52,7 @@ func (h *health) stands(position sql.Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.judged = h.now()
-	h.begun, h.height = position.Set, position.Height
+	h.begun, h.height, h.moved = position.Set, position.Height, position.MovedAt
 }
 
 // lags says since when the covered chain is behind the best tip shown; the zero

@@ -13,8 +13,9 @@ import (
 // lead does the leader's work until the context ends or the lead is lost.
 func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	defer w.pulse.clear()
-	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels}, w.wakeAll)
+	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels, BlindWithoutBlock: w.config.Health.NoBlockAfter}, w.wakeAll)
 	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer)}
+	l.health.watches(w.config, w.pulse)
 	l.short = newShortfall()
 	l.hold = newHold(w.store, holdPause(w.config), w.Now)
 	l.ancestors = l.newAncestors()
@@ -26,6 +27,8 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 		return err
 	}
 	w.Notify("READY=1\nSTATUS=watching")
+	w.standing.set(leading, l.health)
+	defer w.standing.set(starting, nil)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { jobs.run(ctx); return ctx.Err() })
 	group.Go(guarded(func() error { return l.holdLead(ctx, lead) }))
@@ -46,7 +49,17 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))
 	}
+	if w.config.Heartbeat.URL != "" {
+		group.Go(guarded(func() error { return w.heartbeat().run(ctx) }))
+	}
 	return group.Wait()
+}
+
+func (w *watch) heartbeat() *heartbeat {
+	return &heartbeat{
+		settings: w.config.Heartbeat, agent: "btcwatch/" + w.Version, now: w.Now, log: w.Log, beats: &w.beats,
+		well: func(ctx context.Context) bool { return w.truth(ctx).Ready },
+	}
 }
 
 // leader is the work of the one daemon that records.
@@ -168,6 +181,7 @@ func (l *leader) add(ctx context.Context, jobs *scheduler, name, expr string, do
 	if err != nil {
 		return err
 	}
+	l.pulse.expect(name, cadence.Next(l.Now()))
 	return jobs.add(name, expr, last, func(ctx context.Context) {
 		l.pulse.begin(name)
 		defer func() { l.pulse.end(name, cadence.Next(l.Now())) }()
@@ -177,7 +191,7 @@ func (l *leader) add(ctx context.Context, jobs *scheduler, name, expr string, do
 				return
 			}
 		}
-		if err := do(ctx); err != nil {
+		if err := l.rounds.time(name, func() error { return do(ctx) }); err != nil {
 			l.failed(ctx, name, err)
 		}
 	})
@@ -193,7 +207,7 @@ func (l *leader) failed(ctx context.Context, job string, err error) {
 func (l *leader) every(ctx context.Context, name string, pause time.Duration, work func(context.Context) error) error {
 	for ctx.Err() == nil {
 		l.pulse.begin(name)
-		err := guarded(func() error { return work(ctx) })()
+		err := l.rounds.time(name, guarded(func() error { return work(ctx) }))
 		l.pulse.end(name, l.Now().Add(pause))
 		if err != nil {
 			l.failed(ctx, name, err)
@@ -207,6 +221,9 @@ func (l *leader) every(ctx context.Context, name string, pause time.Duration, wo
 // time configured.
 func (l *leader) judgePause() time.Duration {
 	shortest := min(l.config.Health.FailingAfter, l.config.Health.BlindAfter)
+	if l.config.Health.NoBlockAfter > 0 {
+		shortest = min(shortest, l.config.Health.NoBlockAfter)
+	}
 	return min(max(shortest/5, 500*time.Millisecond), 10*time.Second)
 }
 

@@ -49,6 +49,33 @@ func (p *pulse) end(job string, next time.Time) {
 	}
 }
 
+// expect says when a job is due that has not begun yet.
+func (p *pulse) expect(job string, next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, running := p.running[job]; !running && !next.IsZero() {
+		p.due[job] = next
+	}
+}
+
+// late says since when a job gives no sign of life, or should have begun, and
+// which of the two; empty where it is in time.
+func (p *pulse) late(job string) (since time.Time, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if last, running := p.running[job]; running {
+		if now.Sub(last) > patience/3*2 {
+			return last, "it began and gives no sign of life"
+		}
+		return time.Time{}, ""
+	}
+	if due, ok := p.due[job]; ok && now.Sub(due) > time.Second {
+		return due, "it was due and did not begin"
+	}
+	return time.Time{}, ""
+}
+
 // patience is how long a job may go without a sign of life. A single question
 // to an explorer that asks for patience itself (Retry-After, a slow pace) may
 // take minutes.

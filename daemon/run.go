@@ -44,7 +44,7 @@ func Run(ctx context.Context, config *Config, program Program) error {
 	if program.Now == nil {
 		program.Now = time.Now
 	}
-	d := &daemon{Program: program, pulse: newPulse(program.Now)}
+	d := &daemon{Program: program, pulse: newPulse(program.Now), rounds: rounds{now: program.Now}}
 	if err := d.open(ctx, config); err != nil {
 		return err
 	}
@@ -74,6 +74,11 @@ type daemon struct {
 	store   *sql.Store
 	seen    *health  // of the last lead
 	seenFor Schedule // that it saw by
+
+	standing standing
+	rounds   rounds
+	figures  figures
+	beats    beats
 }
 
 func (d *daemon) open(ctx context.Context, config *Config) error {
@@ -126,6 +131,7 @@ func (d *daemon) serve(ctx context.Context, config *Config) (*Config, error) {
 		w.run(serving)
 	}()
 	defer func() { stop(); <-done }()
+	defer w.listen(serving)()
 	for {
 		select {
 		case <-ctx.Done():
@@ -277,8 +283,9 @@ func (w *watch) awaitLead(ctx context.Context) *sql.Lead {
 		if err == nil {
 			return lead
 		}
-		state := "waiting for the database"
+		state, role := noDatabase, noDatabase
 		if errors.Is(err, sql.ErrStandby) {
+			role = standingBy
 			state = "standing by, another btcwatch leads on this database"
 		}
 		if state != told && ctx.Err() == nil {
@@ -287,6 +294,7 @@ func (w *watch) awaitLead(ctx context.Context) *sql.Lead {
 			standing()
 			standing = w.standBy(ctx)
 			told = state
+			w.standing.set(role, nil)
 		}
 		sleep(ctx, again)
 	}

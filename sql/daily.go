@@ -187,7 +187,7 @@ func (g dayReader) gaps(ctx context.Context, r *alerts.Report) error {
 		UNION ALL
 		SELECT o.kind, '', NULL, NULL, o.since, NULL, o.reason
 		FROM btcwatch.outage o
-		WHERE o.kind IN ('blocks', 'mempool')
+		WHERE o.kind NOT IN ('explorer', 'channel', 'chain', 'quiet')
 		  AND NOT EXISTS (SELECT FROM btcwatch.outage_end e WHERE e.outage_id = o.id)
 		UNION ALL
 		SELECT DISTINCT 'mempool', s.address, NULL::integer, NULL::integer, NULL::timestamptz, NULL::timestamptz, a.error

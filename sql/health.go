@@ -16,16 +16,17 @@ import (
 // Outage is a stretch in which something did not work; its row is the episode.
 type Outage struct {
 	ID     int64
-	Kind   string // explorer, blocks, mempool, channel
-	Name   string
+	Kind   string // explorer, channel, blocks, mempool, tip, quiet, backlog, schedule, delivery
+	Name   string // of the explorer, the channel or the job; else empty
 	Reason string
 	Since  time.Time // the last time it worked
+	At     time.Time // when it was told
 }
 
 // OpenOutages gives the outages that have not ended.
 func (s *Store) OpenOutages(ctx context.Context) ([]Outage, error) {
 	open, err := rows[Outage](ctx, s.pool, `
-		SELECT o.id, o.kind, o.name, o.reason, o.since
+		SELECT o.id, o.kind, o.name, o.reason, o.since, o.at
 		FROM btcwatch.outage o
 		WHERE NOT EXISTS (SELECT FROM btcwatch.outage_end e WHERE e.outage_id = o.id)
 		ORDER BY o.id`)
@@ -33,6 +34,29 @@ func (s *Store) OpenOutages(ctx context.Context) ([]Outage, error) {
 		return nil, fmt.Errorf("read open outages: %w", err)
 	}
 	return open, nil
+}
+
+// LastRecoveries gives when the last outage of each explorer ended.
+func (s *Store) LastRecoveries(ctx context.Context) (map[string]time.Time, error) {
+	found, err := s.pool.Query(ctx, `
+		SELECT o.name, max(e.at)
+		FROM btcwatch.outage_end e
+		JOIN btcwatch.outage o ON o.id = e.outage_id
+		WHERE o.kind = 'explorer'
+		GROUP BY o.name`)
+	if err != nil {
+		return nil, fmt.Errorf("read when explorers recovered: %w", err)
+	}
+	ends := map[string]time.Time{}
+	var (
+		name string
+		at   time.Time
+	)
+	_, err = pgx.ForEachRow(found, []any{&name, &at}, func() error { ends[name] = at; return nil })
+	if err != nil {
+		return nil, fmt.Errorf("read when explorers recovered: %w", err)
+	}
+	return ends, nil
 }
 
 // SilentSince is the last good answer of any explorer, where each of them has
@@ -58,8 +82,11 @@ func (w *Writer) BeginOutage(ctx context.Context, kind, name, reason string, sin
 			return err
 		}
 		told := c.outage(o)
-		if kind == "explorer" {
+		switch kind {
+		case "explorer":
 			return c.alert(ctx, told.ExplorerFailing(c.store.key), subject{})
+		case "quiet":
+			return c.alert(ctx, told.Quiet(c.store.key, c.tell.BlindWithoutBlock), subject{})
 		}
 		return c.alert(ctx, told.Blind(c.store.key), subject{})
 	})
@@ -71,20 +98,26 @@ func (w *Writer) BeginOutage(ctx context.Context, kind, name, reason string, sin
 
 // EndOutage records that an outage is over, with its alert.
 func (w *Writer) EndOutage(ctx context.Context, kind, name string) error {
+	return w.endOutage(ctx, kind, name, 0)
+}
+
+// EndFlapping is EndOutage of an explorer that came and went: its answers went
+// bad so many times.
+func (w *Writer) EndFlapping(ctx context.Context, explorer string, times int) error {
+	return w.endOutage(ctx, "explorer", explorer, times)
+}
+
+func (w *Writer) endOutage(ctx context.Context, kind, name string, times int) error {
 	err := w.commit(ctx, "outage over", func(c *commit) error {
 		o, err := c.ongoing(ctx, kind, name)
 		if err != nil || o == nil {
 			return err
 		}
-		_, err = c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.outage_end (outage_id, at)
-			VALUES ($1, $2)`, o.ID, c.at)
-		if err != nil {
+		if err := c.closeOutage(ctx, o.ID, "over"); err != nil {
 			return err
 		}
-		c.note("outage %d over", o.ID)
 		told := c.outage(*o)
-		told.Until = c.at
+		told.Until, told.Times = c.at, times
 		switch kind {
 		case "explorer":
 			return c.alert(ctx, told.ExplorerRecovered(c.store.key), subject{})
@@ -92,6 +125,12 @@ func (w *Writer) EndOutage(ctx context.Context, kind, name string) error {
 			return nil
 		}
 		if err := c.gap(ctx, *o); err != nil {
+			return err
+		}
+		if died, err := c.died(ctx, *o); err != nil || died {
+			return err
+		}
+		if told.Hole, err = c.hole(ctx, *o); err != nil {
 			return err
 		}
 		return c.alert(ctx, told.Restored(c.store.key), subject{})
@@ -102,21 +141,30 @@ func (w *Writer) EndOutage(ctx context.Context, kind, name string) error {
 	return nil
 }
 
+func (c *commit) closeOutage(ctx context.Context, id int64, how string) error {
+	_, err := c.tx.Exec(ctx, `
+		INSERT INTO btcwatch.outage_end (outage_id, at)
+		VALUES ($1, $2)`, id, c.at)
+	if err != nil {
+		return err
+	}
+	c.note("outage %d %s", id, how)
+	return nil
+}
+
 // ForgetOutage closes an outage of what is not asked for any more: an explorer
-// that left the configuration, a mempool when no address is left. Nobody is
-// told that it works again, for nobody knows.
+// that left the configuration, a mempool when no address is left, a quiet
+// stretch that ended before it was too long. Nobody is told that it works again,
+// for nobody knows or nobody was worried.
 func (w *Writer) ForgetOutage(ctx context.Context, kind, name string) error {
 	err := w.commit(ctx, "outage forgotten", func(c *commit) error {
 		o, err := c.ongoing(ctx, kind, name)
 		if err != nil || o == nil {
 			return err
 		}
-		if _, err := c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.outage_end (outage_id, at)
-			VALUES ($1, $2)`, o.ID, c.at); err != nil {
+		if err := c.closeOutage(ctx, o.ID, "forgotten"); err != nil {
 			return err
 		}
-		c.note("outage %d forgotten", o.ID)
 		return c.gap(ctx, *o)
 	})
 	if err != nil {
@@ -125,24 +173,15 @@ func (w *Writer) ForgetOutage(ctx context.Context, kind, name string) error {
 	return nil
 }
 
-// gap records the hole that an outage of the mempool leaves: what came and
-// went unconfirmed in that time is not known. Blocks are caught up with.
-func (c *commit) gap(ctx context.Context, o Outage) error {
-	if o.Kind != "mempool" {
-		return nil
-	}
-	_, err := c.tx.Exec(ctx, `
-		INSERT INTO btcwatch.gap (kind, from_time, to_time, reason, at)
-		VALUES ('mempool', $1, $2, $3, $2)`, o.Since, c.at, o.Reason)
-	return err
-}
-
 func (c *commit) outage(o Outage) alerts.Outage {
-	name := o.Name
-	if o.Kind != "explorer" {
-		name = o.Kind
+	told := alerts.Outage{Network: c.network(), Name: o.Name, Kind: o.Kind, Episode: o.ID, Since: o.Since, Reason: o.Reason, At: c.at}
+	switch {
+	case o.Kind == "explorer":
+		told.Kind = ""
+	case o.Name == "":
+		told.Name = o.Kind
 	}
-	return alerts.Outage{Network: c.network(), Name: name, Episode: o.ID, Since: o.Since, Reason: o.Reason, At: c.at}
+	return told
 }
 
 func (c *commit) network() string { return chain.NetworkName(c.store.params) }

@@ -70,19 +70,21 @@ type ChannelRow struct {
 	Error   *string    // of the last try of what waits
 }
 
+const selectChannels = `
+	SELECT d.channel,
+	       count(*) FILTER (WHERE d.state = 'waiting') AS waiting,
+	       count(*) FILTER (WHERE d.state = 'dead') AS dead,
+	       min(a.opened_at) FILTER (WHERE d.state = 'waiting') AS oldest,
+	       max(d.last_error) FILTER (WHERE d.state = 'waiting') AS error
+	FROM btcwatch.delivery d
+	JOIN btcwatch.alert a ON a.id = d.alert_id
+	WHERE d.state IN ('waiting', 'dead')
+	GROUP BY d.channel
+	ORDER BY d.channel`
+
 // ChannelStates says for each channel what waits and what died.
 func (s *Store) ChannelStates(ctx context.Context) ([]ChannelRow, error) {
-	list, err := rows[ChannelRow](ctx, s.pool, `
-		SELECT d.channel,
-		       count(*) FILTER (WHERE d.state = 'waiting') AS waiting,
-		       count(*) FILTER (WHERE d.state = 'dead') AS dead,
-		       min(a.opened_at) FILTER (WHERE d.state = 'waiting') AS oldest,
-		       max(d.last_error) FILTER (WHERE d.state = 'waiting') AS error
-		FROM btcwatch.delivery d
-		JOIN btcwatch.alert a ON a.id = d.alert_id
-		WHERE d.state IN ('waiting', 'dead')
-		GROUP BY d.channel
-		ORDER BY d.channel`)
+	list, err := rows[ChannelRow](ctx, s.pool, selectChannels)
 	if err != nil {
 		return nil, fmt.Errorf("count deliveries: %w", err)
 	}

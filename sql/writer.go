@@ -24,6 +24,8 @@ var ErrFenced = errors.New("another daemon has taken over")
 type Telling struct {
 	Confirmations []int32 // depths, ascending; the first is told, the rest go to the report
 	Channels      []alerts.Settings
+
+	BlindWithoutBlock time.Duration // how long without a new block is told as blindness
 }
 
 // Writer records facts for the leader of one epoch. Each of its transactions

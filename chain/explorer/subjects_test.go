@@ -45,7 +45,7 @@ type subject struct {
 // subjects has a line for every kind of explorer.
 func subjects() []subject {
 	return []subject{
-		{kind: "esplora", can: "Chain Blocks Headers Addresses Transactions Spends", serve: serveEsplora, endpoints: endpoints, notFound: esploraNotFound(),
+		{kind: "esplora", can: "Chain Blocks Headers Addresses Transactions Spends Proofs", serve: serveEsplora, endpoints: endpoints, notFound: esploraNotFound(),
 			optional: []string{"prevout", "witness", "is_coinbase", "size", "weight", "fee", "sigops", "scriptpubkey_asm"},
 			nullable: []string{"prevout", "fee", "sigops", "scriptpubkey_asm"}},
 		{kind: "electrum", can: "Chain Headers Addresses Transactions", serve: serveElectrum},

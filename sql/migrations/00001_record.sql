@@ -348,11 +348,15 @@ CREATE TABLE btcwatch.gap (
     start_id    bigint REFERENCES btcwatch.start -- that left it out; null: an outage did
 );
 
--- An outage of an explorer or of the whole watch, or a stop that waits for a
+-- An outage of an explorer, a channel or the watch itself, or a stop that waits for a
 -- person's word (chain); its row is the episode.
+-- tip: no explorer shows a new block, for so long that it must be told as
+-- blindness; quiet: not for so long yet. name is that of the explorer, the
+-- channel or the job.
 CREATE TABLE btcwatch.outage (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind   text NOT NULL CHECK (kind IN ('explorer', 'blocks', 'mempool', 'channel', 'chain')),
+    kind   text NOT NULL CHECK (kind IN (
+        'explorer', 'channel', 'chain', 'blocks', 'mempool', 'tip', 'quiet', 'backlog', 'schedule', 'delivery')),
     name   text NOT NULL DEFAULT '',
     reason text NOT NULL,
     since  timestamptz NOT NULL, -- last good answer before it
