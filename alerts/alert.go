@@ -35,7 +35,8 @@ const (
 // Types lists all types.
 func Types() []Type {
 	return []Type{
-		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, ChainReorged, ChainStuck,
+		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, TransactionRefuted,
+		ChainReorged, ChainStuck,
 		ExplorerFailing, ExplorerRecovered, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily,
 	}
 }

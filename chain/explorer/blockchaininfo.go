@@ -33,8 +33,9 @@ func openBlockchainInfo(e *Explorer, c *client, params *chaincfg.Params) {
 	e.Chain, e.Blocks, e.Addresses, e.Transactions = asked, asked, asked, asked
 }
 
-// A block as an object is larger than its bytes: 1.3 kB for each transaction.
-const infoBlockLimit = 32 << 20
+// A block as an object is larger than its bytes: 1.3 kB for each transaction, a
+// witness in hex. 20 MB hold 15,000 transactions, or a block of 4 MB of witness.
+const infoBlockLimit = 20 << 20
 
 // infoReason reads its refusals: what does not exist is 404 or, in the words of
 // others of its machines, 500.
