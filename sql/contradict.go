@@ -33,6 +33,10 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 	if err != nil {
 		return nil, fmt.Errorf("compare with blocks that were read: %w", err)
 	}
+	left, err := c.left(ctx, facts)
+	if err != nil {
+		return nil, fmt.Errorf("compare with blocks that left the chain: %w", err)
+	}
 	var kept []*fact
 	for _, f := range facts {
 		place := f.tx.Place
@@ -46,7 +50,7 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 			r.Invented++
 		case covered && hash != place.Block && place.Height <= c.position.Height-settled:
 			r.Invented++
-		case covered && hash != place.Block:
+		case covered && hash != place.Block, left[place.Block]:
 			r.Astray++
 		case covered && !placed[f.tx.ID] && c.mustHaveShown(f):
 			r.Invented++
@@ -90,6 +94,37 @@ func (c *commit) absent(ctx context.Context, facts []*fact) (map[absence]bool, e
 		return nil
 	})
 	return absent, err
+}
+
+// left gives those of the blocks of the facts that were followed and are not on
+// the chain now. An explorer that still shows one, while the branch that took
+// its place is being covered, is behind; should the chain come back to it, the
+// block itself says so.
+func (c *commit) left(ctx context.Context, facts []*fact) (map[chainhash.Hash]bool, error) {
+	var places [][]byte
+	for _, f := range facts {
+		if f.tx.Place != nil {
+			places = append(places, f.tx.Place.Block[:])
+		}
+	}
+	left := map[chainhash.Hash]bool{}
+	if len(places) == 0 {
+		return left, nil
+	}
+	found, err := c.tx.Query(ctx, `
+		SELECT b.hash
+		FROM btcwatch.block b
+		WHERE b.hash = ANY($1)
+		  AND NOT EXISTS (SELECT FROM btcwatch.chain_now n WHERE n.height = b.height AND n.block_id = b.id)`, places)
+	if err != nil {
+		return nil, err
+	}
+	var hash []byte
+	_, err = pgx.ForEachRow(found, []any{&hash}, func() error {
+		left[chainhash.Hash(hash)] = true
+		return nil
+	})
+	return left, err
 }
 
 // placedBy names the explorers that said a transaction was in its block.

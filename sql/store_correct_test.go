@@ -176,6 +176,31 @@ func TestInventedBlocksAreToldOnce(t *testing.T) {
 	}
 }
 
+// An explorer that stays on a branch that left has no news, not even while the
+// other branch is not covered yet.
+func TestABlockThatLeftIsNoNews(t *testing.T) {
+	a := address(1)
+	b, c := started(t, a)
+	tx := transaction(1, []wire.OutPoint{stranger(1)}, pays(a, 2_000_000))
+	c.Mine(tx)
+	b.follow(c)
+	height, _ := c.Tip()
+	behind := confirmed(tx, c, height)
+	c.Reorg(1)
+	b.must(b.writer.StepBack(t.Context(), height-1))
+	if r := b.report("beta", behind); r.News != 0 || r.Astray != 1 {
+		t.Errorf("recorded as %+v", r)
+	}
+	if all := b.bodies(alerts.TransactionConfirmed, false); len(all) != 1 {
+		t.Errorf("%d confirmations are told", len(all))
+	}
+	c.Mine(tx)
+	b.follow(c)
+	if all := b.bodies(alerts.TransactionConfirmed, true); len(all) != 2 || all[1].BlockHash == behind.Place.Block.String() {
+		t.Errorf("where it stands now is told as %+v", all)
+	}
+}
+
 // A debit that one explorer states is that explorer's word alone.
 func TestAStatedDebitNamesWhoStatedIt(t *testing.T) {
 	a := address(1)
