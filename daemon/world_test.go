@@ -43,7 +43,9 @@ type world struct {
 	clock   clock
 	stop    func()
 	running bool
-	log     *syncBuffer
+
+	headerless bool // no explorer serves headers
+	log        *syncBuffer
 }
 
 // newWorld makes an installation over a source of blocks, with two explorers
