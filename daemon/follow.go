@@ -123,12 +123,26 @@ func (f *follower) catchUp(ctx context.Context, seen []shown, best int32) error 
 		}
 		going.at(position.Height)
 		if err := f.next(ctx, seen, position); err != nil {
-			f.health.covered(f.overstated(seen, position, err), err)
-			return err
+			return errors.Join(err, f.notReached(ctx, seen, position, err))
 		}
 		f.health.progressed()
 	}
 	return ctx.Err()
+}
+
+// notReached is for when a tip is shown that cannot be covered. Where it may be
+// left alone, what is covered is the tip.
+func (f *follower) notReached(ctx context.Context, seen []shown, position sql.Position, why error) error {
+	if !f.overstated(seen, position, why) {
+		f.health.covered(false, why)
+		return nil
+	}
+	f.health.covered(true, why)
+	if err := f.writer.Reached(ctx); err != nil {
+		return err
+	}
+	f.raise(ctx, seen, position)
+	return nil
 }
 
 // reached is for when the tip is covered.

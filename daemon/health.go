@@ -274,10 +274,7 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
-	var best int32
-	for _, e := range h.each {
-		best = max(best, e.tip)
-	}
+	best := h.best()
 	for name, e := range h.each {
 		v, decided := e.verdict(name, now, h.settings.FailingAfter)
 		if e.merge(&v, decided, h.outages["explorer "+name], now) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"time"
 
 	"btcwatch/sql"
@@ -16,12 +17,34 @@ const longestBreak = time.Minute
 func (w *watch) resumeHealth(writer *sql.Writer) *health {
 	h := newHealth(w.config.Health, writer, w.store, w.Now, w.Log)
 	if before := w.seen; before != nil && w.Now().Sub(before.judged) <= longestBreak && sameJobs(w.seenFor, w.config.Schedule) {
-		h.each, h.kinds = before.each, before.kinds
-		h.depths = before.depths
-		h.behind, h.why, h.open = before.behind, before.why, before.open
+		h.takeOver(before)
 	}
 	w.seen, w.seenFor = h, w.config.Schedule
 	return h
+}
+
+// takeOver copies what another health saw: whoever asks that one still, for
+// metrics, must not read what this one writes.
+func (h *health) takeOver(before *health) {
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	for name, s := range before.each {
+		seen := *s
+		seen.uses = copied(s.uses)
+		h.each[name] = &seen
+	}
+	h.kinds = copied(before.kinds)
+	h.depths = slices.Clone(before.depths)
+	h.behind, h.why, h.open = before.behind, before.why, before.open
+}
+
+func copied(conditions map[string]*condition) map[string]*condition {
+	all := make(map[string]*condition, len(conditions))
+	for what, c := range conditions {
+		same := *c
+		all[what] = &same
+	}
+	return all
 }
 
 // sameJobs says whether two schedules ask explorers for the same things.

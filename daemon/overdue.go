@@ -106,7 +106,11 @@ func (h *health) unwatched(o sql.Outage) bool {
 	case lateDelivery:
 		return !slices.Contains(h.channels, o.Name)
 	case noBlock, quietTip:
-		return h.settings.NoBlockAfter == 0
+		return h.settings.NoBlockAfter == 0 || !slices.Contains(h.jobs, forBlocks)
+	case forBlocks, backlog:
+		return !slices.Contains(h.jobs, forBlocks)
+	case forMempool:
+		return !slices.Contains(h.jobs, forMempool)
 	}
 	return false
 }

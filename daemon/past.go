@@ -197,6 +197,7 @@ func (p *past) recordProof(ctx context.Context, e *explorer.Explorer, u *sql.Unp
 // its block.
 func (p *past) inclusion(ctx context.Context, e *explorer.Explorer, u *sql.Unproven) (*chain.Inclusion, error) {
 	placed, err := e.Proofs.Branch(ctx, u.Msg.TxHash())
+	p.beat() // each may wait long for its turn
 	if err != nil {
 		return nil, err
 	}
@@ -204,14 +205,17 @@ func (p *past) inclusion(ctx context.Context, e *explorer.Explorer, u *sql.Unpro
 		return nil, fmt.Errorf("%w: by %s in block %d", errElsewhere, e.Name, placed.Height)
 	}
 	first, err := e.Proofs.FirstID(ctx, u.Block())
+	p.beat()
 	if err != nil {
 		return nil, err
 	}
 	coinbase, err := e.Transactions.Transaction(ctx, first)
+	p.beat()
 	if err != nil {
 		return nil, err
 	}
 	beside, err := e.Proofs.Branch(ctx, first)
+	p.beat()
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +228,7 @@ func (p *past) falseProof(ctx context.Context, e *explorer.Explorer, u *sql.Unpr
 		return badAnswer(e.Name, fmt.Sprintf("Merkle proof of %s", u.Msg.TxHash()), why)
 	}
 	hash, err := e.Chain.BlockHash(ctx, u.Height)
+	p.beat()
 	if err != nil {
 		return err
 	}
@@ -260,6 +265,7 @@ func (p *past) proveByBlock(ctx context.Context, u *sql.Unproven) (decided bool,
 
 func (p *past) block(ctx context.Context, e *explorer.Explorer, hash chainhash.Hash) (*chain.Block, error) {
 	raw, err := e.Blocks.Block(ctx, hash)
+	p.beat()
 	if err != nil {
 		return nil, err
 	}

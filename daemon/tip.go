@@ -84,12 +84,29 @@ func (h *health) noteDepth(d depth) {
 	}
 }
 
+// shows says that an explorer shows a tip now: what one showed before it fell
+// silent tells nothing of the chain.
+func (s *sight) shows() bool {
+	c := s.uses[forTip]
+	return s.tip > 0 && (c == nil || !c.ailing())
+}
+
+// best is the highest tip that any explorer shows; 0: none does.
+func (h *health) best() (best int32) {
+	for _, e := range h.each {
+		if e.shows() {
+			best = max(best, e.tip)
+		}
+	}
+	return best
+}
+
 // likelyTip is the highest tip that two explorers show, or the only one: a
 // single one may boast.
 func (h *health) likelyTip() int32 {
 	var tips []int32
 	for _, e := range h.each {
-		if e.tip > 0 {
+		if e.shows() {
 			tips = append(tips, e.tip)
 		}
 	}

@@ -158,13 +158,10 @@ func (h *health) faults() (names []string) {
 }
 
 // shownTip is the highest tip that any explorer shows; 0: none does.
-func (h *health) shownTip() (best int32) {
+func (h *health) shownTip() int32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, e := range h.each {
-		best = max(best, e.tip)
-	}
-	return best
+	return h.best()
 }
 
 // figures keeps what was read last, so that many who ask cost the database no

@@ -50,7 +50,7 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 			r.Invented++
 		case covered && hash != place.Block && place.Height <= c.position.Height-settled:
 			r.Invented++
-		case covered && hash != place.Block, left[place.Block]:
+		case covered && hash != place.Block, left[place.Block] && place.Height > c.position.Height:
 			r.Astray++
 		case covered && !placed[f.tx.ID] && c.mustHaveShown(f):
 			r.Invented++
@@ -97,9 +97,10 @@ func (c *commit) absent(ctx context.Context, facts []*fact) (map[absence]bool, e
 }
 
 // left gives those of the blocks of the facts that were followed and are not on
-// the chain now. An explorer that still shows one, while the branch that took
-// its place is being covered, is behind; should the chain come back to it, the
-// block itself says so.
+// the chain now. An explorer that still shows one above the position, while the
+// branch that took its place is being covered, is behind; should the chain come
+// back to it, the block itself says so. Below the position, where nothing is
+// followed, such a block may well be on the chain.
 func (c *commit) left(ctx context.Context, facts []*fact) (map[chainhash.Hash]bool, error) {
 	var places [][]byte
 	for _, f := range facts {

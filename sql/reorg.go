@@ -134,10 +134,14 @@ func (w *Writer) BeginAgain(ctx context.Context, start Start) error {
 		if err := c.loadSources(ctx); err != nil {
 			return err
 		}
-		if err := c.unplacePast(ctx, id); err != nil {
+		lowest, err := c.lowestCovered(ctx, fork+1)
+		if err != nil {
 			return err
 		}
-		if err := c.leaveAbove(ctx, fork, chain.Tip{Height: fork, Hash: start.Parent}); err != nil {
+		if err := c.leaveAbove(ctx, lowest-1, chain.Tip{Height: fork, Hash: start.Parent}); err != nil {
+			return err
+		}
+		if err := c.unplacePast(ctx, id); err != nil {
 			return err
 		}
 		told := alerts.BegunAgain{
@@ -150,6 +154,18 @@ func (w *Writer) BeginAgain(ctx context.Context, start Start) error {
 		return fmt.Errorf("begin following again at block %d: %w", start.Height, err)
 	}
 	return nil
+}
+
+// lowestCovered is the lowest height that is covered, at most the one given: a
+// reorganisation across the start has covered blocks below it.
+func (c *commit) lowestCovered(ctx context.Context, most int32) (lowest int32, err error) {
+	err = c.tx.QueryRow(ctx, `
+		SELECT coalesce(least(min(height), $1), $1)
+		FROM btcwatch.chain_now`, most).Scan(&lowest)
+	if err != nil {
+		return 0, fmt.Errorf("find the lowest block covered: %w", err)
+	}
+	return lowest, nil
 }
 
 // stepBack takes the blocks above another tip off the chain, and goes there.

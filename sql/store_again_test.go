@@ -47,3 +47,25 @@ func TestBeginAgain(t *testing.T) {
 		t.Errorf("followed up to %d, want 6", p.Height)
 	}
 }
+
+// Blocks that a reorganisation across the start covered below it leave the chain
+// as well when following begins again.
+func TestBeginAgainAfterAReorgAcrossTheStart(t *testing.T) {
+	b, c, _, payments := past(t, true) // started with block 31
+	b.must(b.writer.AddAncestors(t.Context(), below(c, 30, 11), "one"))
+	b.must(b.writer.StepBack(t.Context(), 24))
+	branch := chaintest.ChainOf(0, blocksOf(c, 24)...)
+	branch.MineEmpty(2)
+	branch.Mine(payments[33]) // 27
+	branch.MineEmpty(8)
+	b.follow(branch)
+	third := chaintest.ChainOf(0, blocksOf(c, 12)...)
+	third.MineEmpty(30)
+	b.must(b.writer.BeginAgain(t.Context(), sql.Start{Height: 31, Parent: third.BlockAt(30).BlockHash(), RestsOn: "another", Proves: true}))
+	b.expect(`SELECT count(*)::text FROM btcwatch.chain_now`, "0")
+	b.follow(third)
+	b.expect(`SELECT min(height)::text FROM btcwatch.chain_now`, "31")
+	if n := b.count(`SELECT count(*) FROM report.transactions WHERE block_height BETWEEN 25 AND 30 AND proof = 'proven'`); n != 0 {
+		t.Errorf("%d payments of blocks that left are proven", n)
+	}
+}

@@ -313,3 +313,25 @@ func TestADeliveryIsDueAtOnce(t *testing.T) {
 		t.Errorf("%d deliveries are due, want 1", n)
 	}
 }
+
+// A block that comes back and leaves again is confirmed twice, and corrected
+// twice: each correction names its own confirmation.
+func TestEachCorrectionNamesItsConfirmation(t *testing.T) {
+	a := address(1)
+	b, c := started(t, a)
+	height, _ := c.Tip()
+	c.Mine(transaction(1, []wire.OutPoint{stranger(1)}, pays(a, 5_000_000)))
+	for range 2 {
+		b.follow(c)
+		b.must(b.writer.StepBack(t.Context(), height))
+	}
+	confirmed, reorged := b.bodies(alerts.TransactionConfirmed, true), b.bodies(alerts.TransactionReorged, true)
+	if len(confirmed) != 2 || len(reorged) != 2 {
+		t.Fatalf("%d confirmations and %d corrections are told", len(confirmed), len(reorged))
+	}
+	for i := range reorged {
+		if reorged[i].Corrects != confirmed[i].ID {
+			t.Errorf("correction %d corrects %s, want %s", i+1, reorged[i].Corrects, confirmed[i].ID)
+		}
+	}
+}

@@ -207,3 +207,30 @@ func TestRefollowAhead(t *testing.T) {
 	b.expect(followedLines, "20 25 proven 4 5 proven")
 	b.expect(`SELECT concat_ws(' ', state, proof, confirmations) FROM report.transactions`, "confirmed proven 21")
 }
+
+// Where it could not be seen that the old blocks are shared, payments in them are
+// found again by what explorers list.
+func TestPaymentsOfAnUnjoinedPastAreFoundAgain(t *testing.T) {
+	a := address(1)
+	b := newBench(t, telling())
+	b.watch(listing(a))
+	c := chaintest.NewChain()
+	c.MineEmpty(9)
+	tx := transaction(1, []wire.OutPoint{stranger(1)}, pays(a, 50_000))
+	c.Mine(tx) // 10
+	c.MineEmpty(20)
+	b.begin(c, 5)
+	for b.position().Height < 20 {
+		_, err := b.writer.RecordBlock(t.Context(), b.next(c), "alpha", nil)
+		b.must(err)
+	}
+	v := sql.Vouched{Height: 26, Hash: c.BlockAt(26).BlockHash(), Parent: c.BlockAt(25).BlockHash(), Common: -1, Actor: "somebody", Reason: "a reason"}
+	plan, err := b.store.PlanRefollow(t.Context(), v)
+	b.must(err)
+	b.must(b.store.RefollowFrom(t.Context(), telling(), v, plan))
+	b.again()
+	if r := b.report("honest", confirmed(tx, c, 10)); r.News != 1 || r.Astray != 0 {
+		t.Errorf("recorded as %+v", r)
+	}
+	b.expect(`SELECT concat_ws(' ', block_height, state, proof) FROM report.transactions`, "10 confirmed reported")
+}

@@ -85,7 +85,7 @@ func (c *commit) tellReorged(ctx context.Context, f *fact, invented bool) error 
 			FROM told
 			WHERE type <> 'transaction.reorged'
 			  AND (block = $3 OR block IS NOT NULL AND seq > ALL (SELECT seq FROM told WHERE type = 'transaction.reorged'))
-			ORDER BY block = $3 DESC, quiet, seq
+			ORDER BY block = $3 DESC, quiet, seq DESC
 			LIMIT 1`, e.Script, f.id, f.was.block.String()).Scan(&id, &severity)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue
