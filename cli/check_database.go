@@ -114,9 +114,9 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	if c.unread("daemon", err) {
 		return
 	}
-	f := finding{Check: "daemon", State: isFine, Finding: "one is watching"}
+	f := finding{Check: "daemon", State: isFine, Finding: "one is running"}
 	if !leads {
-		f.State, f.Finding = isNote, "none is watching now: start it with btcwatch run, or systemctl start btcwatch"
+		f.State, f.Finding = isNote, "none is running now: start it with btcwatch run, or systemctl start btcwatch"
 	}
 	c.add(f)
 	c.outages(ctx, store, leads)
@@ -198,7 +198,11 @@ func (c *checkup) position(ctx context.Context, store *sql.Store, leads bool) {
 		return
 	}
 	if !p.Set || !begun {
-		c.add(finding{Check: "position", State: isNote, Finding: "no block is followed yet; the first round of btcwatch run begins"})
+		text := "no block is followed yet; the first round of btcwatch run begins"
+		if c.best == nil {
+			text = "no block is followed yet, and no explorer shows now where to begin"
+		}
+		c.add(finding{Check: "position", State: isNote, Finding: text})
 		return
 	}
 	f := finding{Check: "position", State: isFine, Height: &p.Height, RestsOn: start.RestsOn,
@@ -281,6 +285,10 @@ func (c *checkup) mempool(addresses int) {
 	if round > planned {
 		f.State = isNote
 		f.Finding += fmt.Sprintf(", not every %s: at the configured paces a round takes that long", span(planned))
+	}
+	if c.best == nil && addresses > 0 {
+		f.State = isNote
+		f.Finding += "; no explorer answers now"
 	}
 	c.add(f)
 }

@@ -315,5 +315,7 @@ func (sc *scan) sumUp() {
 	if sc.hinting {
 		before = "Money from before these blocks is seen when it is spent only by such hints, and not where none is given (Taproot keys, bare keys)."
 	}
-	sc.say("Each block is sound by itself; that it is on the chain was not looked at. %s", before)
+	if sc.blocks > 0 {
+		sc.say("Each block that was searched is sound by itself; that it is on the chain was not looked at. %s", before)
+	}
 }

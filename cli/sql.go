@@ -12,12 +12,13 @@ import (
 )
 
 type sqlCommand struct {
-	Args []string `arg:"" optional:"" passthrough:"partial" name:"psql arguments" help:"After --: arguments of psql, such as -c 'SELECT * FROM report.balances'."`
+	Write bool     `help:"Let statements change the database. What was recorded is meant to stay as it is: the daemon alone writes it."`
+	Args  []string `arg:"" optional:"" passthrough:"partial" name:"psql arguments" help:"After --: arguments of psql, such as -c 'SELECT * FROM report.balances'."`
 }
 
 // Help says what there is to ask.
 func (c *sqlCommand) Help() string {
-	return "The views of the report schema are found without its name: addresses, transactions, movements, balances, counterparties, alerts, deliveries, explorers, coverage, gaps."
+	return "The views of the report schema are found without its name: addresses, transactions, movements, balances, counterparties, alerts, deliveries, explorers, coverage, gaps. Statements that would change anything are refused, unless --write comes before the arguments of psql."
 }
 
 // Run opens psql, and ends with its exit code.
@@ -41,7 +42,7 @@ func (c *sqlCommand) Run(s *session) (err error) {
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
 	}
-	err = sql.Psql(ctx, db.url, args, s.In, s.Out, s.Err)
+	err = sql.Psql(ctx, db.url, c.Write, args, s.In, s.Out, s.Err)
 	var ended *exec.ExitError
 	if errors.As(err, &ended) && ended.ExitCode() > 0 {
 		return exitCode(ended.ExitCode())

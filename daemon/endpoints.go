@@ -33,7 +33,7 @@ func (w *watch) listen(ctx context.Context) (stop func()) {
 			}
 			if ctx.Err() == nil {
 				if !told {
-					w.Log.Error("metrics not served, tried again", "address", place, "error", err)
+					w.Log.Error("metrics not served, trying again", "address", place, "error", err)
 				}
 				told = true
 				sleep(ctx, relisten)

@@ -91,7 +91,7 @@ func (h *heartbeat) beat(ctx context.Context, client *http.Client) bool {
 	h.beats.note(h.now(), err)
 	switch {
 	case err != nil && !h.failing:
-		h.log.Warn("heartbeat not taken, tried again", "error", err)
+		h.log.Warn("heartbeat not taken, trying again", "error", err)
 	case err == nil && h.failing:
 		h.log.Info("heartbeat taken again")
 	}

@@ -15,10 +15,11 @@ import (
 )
 
 // Psql runs psql on a database until it ends; an *exec.ExitError in the error
-// has its exit code. Names are looked up in the report schema first. On a
+// has its exit code. Names are looked up in the report schema first. Statements
+// that change anything are refused by the server unless write says otherwise. On a
 // terminal psql gets Ctrl-C itself, to cancel a query; otherwise the context's
 // end ends it.
-func Psql(ctx context.Context, url string, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+func Psql(ctx context.Context, url string, write bool, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	program, err := usualPlaces().psql()
 	if err != nil {
 		return err
@@ -28,7 +29,7 @@ func Psql(ctx context.Context, url string, args []string, stdin io.Reader, stdou
 		return err
 	}
 	cmd := exec.CommandContext(ctx, program, append([]string{"--dbname=" + forPsql(url)}, args...)...)
-	cmd.Env = psqlEnvironment(os.Environ(), config.ConnConfig.Password)
+	cmd.Env = psqlEnvironment(os.Environ(), config.ConnConfig.Password, write)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 	interactive := isTerminal(stdin)
 	cmd.Cancel = func() error {
@@ -45,9 +46,20 @@ func Psql(ctx context.Context, url string, args []string, stdin io.Reader, stdou
 
 // psqlEnvironment hands the password over where other users cannot see it, as
 // they could among the arguments.
-func psqlEnvironment(base []string, password string) []string {
-	defaults := []string{"PGTZ=UTC", "PGAPPNAME=btcwatch sql", "PGOPTIONS=-c search_path=report,btcwatch,public"}
+func psqlEnvironment(base []string, password string, write bool) []string {
+	options := "-c search_path=report,btcwatch,public"
+	if !write {
+		options += " -c default_transaction_read_only=on"
+	}
+	defaults := []string{"PGTZ=UTC", "PGAPPNAME=btcwatch sql"}
 	env := append(defaults, base...) // the later one wins
+	// A person's own options come after ours.
+	for _, set := range base {
+		if own, ok := strings.CutPrefix(set, "PGOPTIONS="); ok {
+			options += " " + own
+		}
+	}
+	env = append(env, "PGOPTIONS="+options)
 	if password != "" {
 		env = append(env, "PGPASSWORD="+password)
 	}
