@@ -62,6 +62,7 @@ type tracer struct {
 // it as following will.
 func (t *tracer) block(ctx context.Context, height int32, hash chainhash.Hash) (header wire.BlockHeader, err error) {
 	var said []string
+	var untrue error // one that serves false bytes says nothing of what another one has
 	for _, e := range t.explorers {
 		if e.Chain == nil || e.Blocks == nil {
 			continue
@@ -82,10 +83,16 @@ func (t *tracer) block(ctx context.Context, height int32, hash chainhash.Hash) (
 		if err == nil {
 			header, err = t.sound(raw, height, hash)
 		}
-		if err == nil || errors.Is(err, chain.ErrFalseBlock) {
-			return header, err
+		switch {
+		case err == nil:
+			return header, nil
+		case untrue == nil && errors.Is(err, chain.ErrFalseBlock):
+			untrue = fmt.Errorf("%s: %w", e.Name, err)
 		}
 		said = append(said, fmt.Sprintf("%s: %s", e.Name, words(err)))
+	}
+	if untrue != nil {
+		return header, untrue
 	}
 	return header, fmt.Errorf("%w: %s", ErrNotShown, strings.Join(said, "; "))
 }
