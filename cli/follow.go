@@ -31,6 +31,10 @@ const longestReason = 300
 // mostShown is how many of the payments that leave the chain are shown.
 const mostShown = 20
 
+// mostMoves is how often the block is compared with a chain that moves on
+// meanwhile, as it does all the time while the daemon catches up.
+const mostMoves = 10
+
 // Run makes following go on with another block, on the word of whoever types it.
 func (c *followCommand) Run(s *session) error {
 	v, err := c.vouched()
@@ -96,19 +100,17 @@ func (c *followCommand) follow(ctx context.Context, s *session, config *daemon.C
 	if err != nil || plan.Followed {
 		return c.nothing(s, v, err)
 	}
-	p.now("asking the explorers")
-	v, err = daemon.Vouch(ctx, config, s.version, store, v, func(headers int) {
-		p.now(fmt.Sprintf("following the block back to the chain that is followed: %s", counted(headers, "header", "headers")))
-	})
-	p.end()
-	if err != nil {
-		return refused(v, err)
-	}
 	tell := sql.Telling{Confirmations: config.Alerts.Confirmations, Channels: config.Channels}
-	for {
+	for range mostMoves {
+		if v, err = c.vouch(ctx, s, config, store, v, p); err != nil {
+			return refused(v, err)
+		}
 		plan, err := store.PlanRefollow(ctx, v)
 		if err != nil || plan.Followed {
 			return c.nothing(s, v, err)
+		}
+		if plan.Moved {
+			continue
 		}
 		c.say(s, v, plan)
 		if err := c.confirm(s); err != nil {
@@ -116,7 +118,7 @@ func (c *followCommand) follow(ctx context.Context, s *session, config *daemon.C
 		}
 		err = store.RefollowFrom(ctx, tell, v, plan)
 		if errors.Is(err, sql.ErrMoved) {
-			s.say("The chain followed has moved meanwhile; this is what it comes to now.")
+			s.say("The chain followed has moved meanwhile, so the block is compared with it anew.")
 			continue
 		}
 		if err != nil {
@@ -124,6 +126,16 @@ func (c *followCommand) follow(ctx context.Context, s *session, config *daemon.C
 		}
 		return c.done(ctx, s, store, v)
 	}
+	return errors.New("the chain followed moved each time that the block had been compared with it. Nothing is changed: stop the daemon, and try again")
+}
+
+// vouch compares the block with the explorers and with the chain followed.
+func (c *followCommand) vouch(ctx context.Context, s *session, config *daemon.Config, store *sql.Store, v sql.Vouched, p *progress) (sql.Vouched, error) {
+	p.again("asking the explorers")
+	defer p.end()
+	return daemon.Vouch(ctx, config, s.version, store, v, func(headers int) {
+		p.now(fmt.Sprintf("following the block back to the chain that is followed: %s", counted(headers, "header", "headers")))
+	})
 }
 
 func (c *followCommand) nothing(s *session, v sql.Vouched, err error) error {

@@ -372,6 +372,20 @@ func TestVouchedBlocks(t *testing.T) {
 		t.Errorf("a false block: %v", err)
 	}
 	w.clear()
+	falsely := chaintest.Fault{Rewrite: rewriteBlock(func(b *wire.MsgBlock) { b.Transactions[0].TxOut[0].Value++ })}
+	for _, server := range w.servers {
+		server.Faults.Set("/block/*/raw", falsely)
+		if err := vouch(108, ledger.BlockAt(108).BlockHash()); err != nil {
+			t.Errorf("a false block of one explorer, and a sound one of another: %v", err)
+		}
+		w.clear()
+	}
+	w.servers[0].Faults.Set("/block/*/raw", falsely)
+	w.servers[1].Faults.Set("/block/*/raw", chaintest.Fault{Status: 503})
+	if err := vouch(108, ledger.BlockAt(108).BlockHash()); !errors.Is(err, chain.ErrFalseBlock) || !strings.Contains(err.Error(), "one") {
+		t.Errorf("a false block, and no other: %v", err)
+	}
+	w.clear()
 	w.both("/**", chaintest.Fault{Status: 503})
 	if err := vouch(108, ledger.BlockAt(108).BlockHash()); err == nil {
 		t.Error("taken though nobody answers")

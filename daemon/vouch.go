@@ -26,7 +26,8 @@ var ErrNotShown = errors.New("no explorer shows that block at that height")
 // Vouch looks at a block with which a person wants following to go on: whether an
 // explorer shows it there, whether it is a sound block of the network, and where
 // its chain joins the one followed, by its headers, each of which the one above
-// it names. It changes nothing; progress is told how many headers were had.
+// it names. What it finds holds for the position that it notes. It changes
+// nothing; progress is told how many headers were had.
 func Vouch(ctx context.Context, config *Config, version string, store *sql.Store, v sql.Vouched, progress func(headers int)) (sql.Vouched, error) {
 	var open []*explorer.Explorer
 	for _, settings := range config.Explorers {
@@ -61,6 +62,7 @@ type tracer struct {
 // it as following will.
 func (t *tracer) block(ctx context.Context, height int32, hash chainhash.Hash) (header wire.BlockHeader, err error) {
 	var said []string
+	var untrue error // one that serves false bytes says nothing of what another one has
 	for _, e := range t.explorers {
 		if e.Chain == nil || e.Blocks == nil {
 			continue
@@ -81,10 +83,16 @@ func (t *tracer) block(ctx context.Context, height int32, hash chainhash.Hash) (
 		if err == nil {
 			header, err = t.sound(raw, height, hash)
 		}
-		if err == nil || errors.Is(err, chain.ErrFalseBlock) {
-			return header, err
+		switch {
+		case err == nil:
+			return header, nil
+		case untrue == nil && errors.Is(err, chain.ErrFalseBlock):
+			untrue = fmt.Errorf("%s: %w", e.Name, err)
 		}
 		said = append(said, fmt.Sprintf("%s: %s", e.Name, words(err)))
+	}
+	if untrue != nil {
+		return header, untrue
 	}
 	return header, fmt.Errorf("%w: %s", ErrNotShown, strings.Join(said, "; "))
 }
@@ -113,6 +121,7 @@ func (t *tracer) trace(ctx context.Context, v sql.Vouched) (sql.Vouched, error) 
 		return v, err
 	}
 	from := &ancestors{explorers: t.explorers, beat: func() {}, health: newHealth(t.config.Health, nil, nil, time.Now, nil)}
+	v.Traced = position
 	height, hash := v.Height-1, v.Parent
 	for had := 0; height >= max(0, lowest); {
 		if height <= position.Height {

@@ -67,7 +67,8 @@ func (g *gathering) blockBy(ctx context.Context, query string) error {
 // headers takes those of the followed chain around the block, as far as they
 // follow each other without a gap: down to the checkpoint below it and what
 // decides the difficulty there, as far as they are known, and up to what the
-// block rests on.
+// block rests on. Those by which it was proven count even where nothing of their
+// start is followed any more: whether the chain has them, the links show.
 func (g *gathering) headers(ctx context.Context) error {
 	b := g.e.Proof.Block
 	if b == nil {
@@ -83,8 +84,11 @@ func (g *gathering) headers(ctx context.Context) error {
 		SELECT a.height, a.header, false
 		FROM btcwatch.ancestor a
 		WHERE a.height BETWEEN $1 AND $2
-		  AND a.start_id IN (SELECT id FROM btcwatch.followed)
-		ORDER BY 1 DESC, 3 DESC`, from, to)
+		  AND a.start_id IN (
+		          SELECT id FROM btcwatch.followed
+		          UNION
+		          SELECT start_id FROM btcwatch.past_branch WHERE tx_id = $3)
+		ORDER BY 1 DESC, 3 DESC`, from, to, g.id)
 	if err != nil {
 		return err
 	}

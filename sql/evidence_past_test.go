@@ -127,6 +127,43 @@ func TestEvidenceOfThePastAfterReorg(t *testing.T) {
 	}
 }
 
+// TestEvidenceOfThePastAfterRefollow: following goes on from below the first
+// block covered. What was proven by the headers of the start before, which the
+// new chain shares, is proven still, and its evidence shows it.
+func TestEvidenceOfThePastAfterRefollow(t *testing.T) {
+	b, c, in := pastBench(t)
+	c.MineEmpty(3)
+	b.follow(c)
+	b.raise(b.unproven()[in.TxHash()], b.inclusion(c, 12, in))
+	c.Fork(24)
+	c.MineEmpty(20)
+	b.refollow(b.vouched(c, 25, 24))
+	b.again()
+	const graded = `SELECT concat_ws(' ', state, proof, block_height) FROM report.transactions`
+	b.expect(graded, "confirmed proven 12")
+	if p := b.prove(in).Block; p == nil || p.Height != 12 || p.Chain.First != 5 || p.Chain.Last != 24 {
+		t.Errorf("before anything is covered it proves %+v", p)
+	}
+	b.follow(c)
+	b.must(b.writer.AddAncestors(t.Context(), below(c, 24, 11), "alpha")) // known twice then
+	b.expect(graded, "confirmed proven 12")
+	p := b.prove(in).Block
+	if p == nil || p.Height != 12 || p.Depth != 33 || p.Chain.First != 5 || p.Chain.Last != 44 || p.Chain.Start == nil || p.Chain.Start.Height != 25 {
+		t.Errorf("it proves %+v", p)
+	}
+
+	// And from below the block itself: its headers are of no chain that is followed.
+	c.Fork(10)
+	c.MineEmpty(40)
+	b.refollow(b.vouched(c, 11, 10))
+	b.again()
+	b.follow(c)
+	b.expect(graded, "unconfirmed reported")
+	if p := b.prove(in).Block; p != nil {
+		t.Errorf("of a block that left the chain it proves %+v", p)
+	}
+}
+
 // TestEvidenceWhereFollowingBeganAgain: what lies below was never linked.
 func TestEvidenceWhereFollowingBeganAgain(t *testing.T) {
 	b, c, in := pastBench(t)

@@ -23,8 +23,9 @@ type Vouched struct {
 	Height int32
 	Hash   chainhash.Hash
 	Parent chainhash.Hash
-	Common int32 // the highest block that its chain and ours are shown to share; -1 where none is
-	Joined bool  // Common is where they part; false: nobody serves as many headers as would show that
+	Common int32    // the highest block that its chain and ours are shown to share; -1 where none is
+	Joined bool     // Common is where they part; false: nobody serves as many headers as would show that
+	Traced Position // of ours, when Common and Joined were found; of another one they say nothing
 	Actor  string
 	Reason string
 }
@@ -32,6 +33,7 @@ type Vouched struct {
 // Refollow is what making following go on with a vouched block comes to.
 type Refollow struct {
 	Followed bool     // it is followed already, or waited for: nothing is to be done
+	Moved    bool     // the block was traced against another position: the rest is not known
 	Position Position // before
 	Stays    int32    // what is covered up to there stays
 	First    int32    // height of the lowest block covered; above Stays: nothing covered stays
@@ -91,6 +93,9 @@ func planRefollow(ctx context.Context, tx pgx.Tx, position Position, v Vouched) 
 		plan.Followed = true
 		return plan, nil
 	}
+	if plan.Moved = !position.same(v.Traced); plan.Moved {
+		return plan, nil
+	}
 	plan.Stays = v.Common
 	if !v.Joined { // what explorers said of blocks that were never followed stays what it is: their word
 		plan.Stays = max(v.Common, plan.First-1)
@@ -100,6 +105,11 @@ func planRefollow(ctx context.Context, tx pgx.Tx, position Position, v Vouched) 
 	}
 	plan.Payments, err = leaving(ctx, tx, plan.Stays, v.Common)
 	return plan, err
+}
+
+// same says whether both end with the same block, and so have the same chain.
+func (p Position) same(other Position) bool {
+	return p.Height == other.Height && p.Hash == other.Hash
 }
 
 // leaving gives the payments that are confirmed above a height, and those that
@@ -125,8 +135,8 @@ func leaving(ctx context.Context, tx pgx.Tx, above, provenAbove int32) ([]Leavin
 // start that says on whose word, the blocks and payments that leave the chain,
 // the gap, the end of the stop, and the alert. It begins an epoch, so that the
 // daemon that leads begins anew from there. plan is what the person was shown:
-// ErrMoved where the position is another one by now. What is followed already
-// is not begun again.
+// ErrMoved where the position is another one by now, or another one than the
+// block was traced against. What is followed already is not begun again.
 func (s *Store) RefollowFrom(ctx context.Context, tell Telling, v Vouched, plan Refollow) error {
 	w := &Writer{store: s, tell: tell, ids: map[string]int32{}, aside: true}
 	err := w.commit(ctx, "follow from", func(c *commit) error {
@@ -134,7 +144,7 @@ func (s *Store) RefollowFrom(ctx context.Context, tell Telling, v Vouched, plan 
 		switch {
 		case err != nil || now.Followed:
 			return err
-		case now.Position.Height != plan.Position.Height || now.Position.Hash != plan.Position.Hash:
+		case now.Moved || !now.Position.same(plan.Position):
 			return ErrMoved
 		}
 		return c.refollow(ctx, v, now)

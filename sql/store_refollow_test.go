@@ -35,10 +35,12 @@ func forked(t *testing.T) (*bench, *chaintest.Chain) {
 	return b, c
 }
 
-func vouched(c *chaintest.Chain, height, common int32) sql.Vouched {
+// vouched is what tracing a block of the chain against the position finds.
+func (b *bench) vouched(c *chaintest.Chain, height, common int32) sql.Vouched {
+	b.Helper()
 	return sql.Vouched{
 		Height: height, Hash: c.BlockAt(height).BlockHash(), Parent: c.BlockAt(height).Header.PrevBlock, Common: common, Joined: common >= 0,
-		Actor: "somebody", Reason: "a reason",
+		Traced: b.position(), Actor: "somebody", Reason: "a reason",
 	}
 }
 
@@ -67,7 +69,7 @@ func TestRefollow(t *testing.T) {
 	ctx := t.Context()
 	b.must(b.writer.BeginStop(ctx, alerts.Stopped{Explorer: "alpha", Height: 12, Fork: 6, Weighed: true, From: 7, Theirs: "h"}))
 	b.must(b.writer.BeginStop(ctx, alerts.Stopped{Explorer: "beta", Height: 12, Fork: 6, Weighed: true, From: 7, Theirs: "h"}))
-	v := vouched(c, 9, 6)
+	v := b.vouched(c, 9, 6)
 	plan := b.refollow(v)
 	if plan.Stays != 6 || plan.First != 4 || *plan.Gap != (sql.BlockRange{From: 7, To: 8}) || len(plan.Payments) != 1 || plan.Payments[0].Height != 9 || *plan.Payments[0].AmountSat != 9000 {
 		t.Errorf("planned %+v", plan)
@@ -118,7 +120,7 @@ func TestRefollowIsWhole(t *testing.T) {
 		BEGIN
 			RAISE EXCEPTION 'broken off at %', TG_TABLE_NAME;
 		END $$`)
-	v := vouched(c, 9, 6)
+	v := b.vouched(c, 9, 6)
 	plan, err := b.store.PlanRefollow(ctx, v)
 	b.must(err)
 	for _, table := range []string{"start", "gap", "tx_event", "tx_now", "balance", "block_event", "chain_now", "alert", "delivery", "outage_end", "position", "journal"} {
@@ -134,7 +136,7 @@ func TestRefollowIsWhole(t *testing.T) {
 	}
 	b.must(b.store.RefollowFrom(ctx, telling(), v, plan))
 
-	moved := vouched(c, 8, 6)
+	moved := b.vouched(c, 8, 6)
 	plan, err = b.store.PlanRefollow(ctx, moved)
 	b.must(err)
 	b.again()
@@ -159,7 +161,7 @@ func TestRefollowUnjoined(t *testing.T) {
 	b.exec(`UPDATE btcwatch.tx_now SET proof = 'proven' WHERE height = 2`)
 	heard := transaction(3, []wire.OutPoint{stranger(3)}, pays(address(1), 3000))
 	b.report("alpha", confirmed(heard, c, 2))
-	plan := b.refollow(vouched(c, 9, -1))
+	plan := b.refollow(b.vouched(c, 9, -1))
 	if plan.Stays != 3 || *plan.Gap != (sql.BlockRange{From: 4, To: 8}) || len(plan.Payments) != 3 {
 		t.Errorf("planned %+v", plan)
 	}
@@ -172,7 +174,7 @@ func TestRefollowUnjoined(t *testing.T) {
 	b.expect(followedLines, "9 15 proven")
 
 	// The same chain from below: the gap becomes shorter.
-	b.refollow(vouched(c, 7, -1))
+	b.refollow(b.vouched(c, 7, -1))
 	b.again()
 	b.follow(c)
 	b.expect(followedLines, "7 15 proven")
@@ -187,7 +189,7 @@ func TestRefollowAhead(t *testing.T) {
 	b.watch(listing(a))
 	c := chaintest.NewChain()
 	c.MineEmpty(4)
-	if _, err := b.store.PlanRefollow(t.Context(), vouched(c, 4, 3)); !errors.Is(err, sql.ErrNotBegun) {
+	if _, err := b.store.PlanRefollow(t.Context(), b.vouched(c, 4, 3)); !errors.Is(err, sql.ErrNotBegun) {
 		t.Errorf("before following has begun: %v", err)
 	}
 	b.begin(c, 3)
@@ -196,7 +198,7 @@ func TestRefollowAhead(t *testing.T) {
 	c.MineEmpty(20)
 	const depths = `SELECT convert_from(a.body, 'UTF8')::jsonb #>> '{data,confirmations}' FROM btcwatch.alert a WHERE type = 'transaction.confirmed'`
 	b.expect(depths, "1")
-	plan := b.refollow(vouched(c, 20, 5))
+	plan := b.refollow(b.vouched(c, 20, 5))
 	if plan.Stays != 5 || *plan.Gap != (sql.BlockRange{From: 6, To: 19}) || len(plan.Payments) != 0 {
 		t.Errorf("planned %+v", plan)
 	}
@@ -224,13 +226,60 @@ func TestPaymentsOfAnUnjoinedPastAreFoundAgain(t *testing.T) {
 		_, err := b.writer.RecordBlock(t.Context(), b.next(c), "alpha", nil)
 		b.must(err)
 	}
-	v := sql.Vouched{Height: 26, Hash: c.BlockAt(26).BlockHash(), Parent: c.BlockAt(25).BlockHash(), Common: -1, Actor: "somebody", Reason: "a reason"}
-	plan, err := b.store.PlanRefollow(t.Context(), v)
-	b.must(err)
-	b.must(b.store.RefollowFrom(t.Context(), telling(), v, plan))
+	b.refollow(b.vouched(c, 26, -1))
 	b.again()
 	if r := b.report("honest", confirmed(tx, c, 10)); r.News != 1 || r.Astray != 0 {
 		t.Errorf("recorded as %+v", r)
 	}
 	b.expect(`SELECT concat_ws(' ', block_height, state, proof) FROM report.transactions`, "10 confirmed reported")
+}
+
+// TestRefollowAfterTheChainMoved: while the person thinks, the daemon covers more
+// of the same chain, or a reorganisation takes away what was shared. What was
+// found before holds no more, planned anew or not.
+func TestRefollowAfterTheChainMoved(t *testing.T) {
+	for name, back := range map[string]bool{"on": false, "back": true} {
+		t.Run(name, func(t *testing.T) {
+			b, ctx := newBench(t, telling()), t.Context()
+			b.watch(listing(address(1)))
+			c := chaintest.NewChain()
+			c.MineEmpty(20)
+			b.begin(c, 5)
+			b.follow(c)
+			c.MineEmpty(10)
+			v := b.vouched(c, 26, 20)
+			shown, err := b.store.PlanRefollow(ctx, v)
+			b.must(err)
+			common := int32(24)
+			if back {
+				common = 15
+				b.must(b.writer.StepBack(ctx, common))
+			} else {
+				for b.position().Height < common {
+					_, err := b.writer.RecordBlock(ctx, b.next(c), "alpha", nil)
+					b.must(err)
+				}
+			}
+			before := b.dump()
+			plan, err := b.store.PlanRefollow(ctx, v)
+			b.must(err)
+			if !plan.Moved || plan.Gap != nil || shown.Moved {
+				t.Errorf("planned %+v, and anew %+v", shown, plan)
+			}
+			for _, plan := range []sql.Refollow{shown, plan} {
+				if err := b.store.RefollowFrom(ctx, telling(), v, plan); !errors.Is(err, sql.ErrMoved) {
+					t.Errorf("planned at %d: %v", plan.Position.Height, err)
+				}
+			}
+			if b.dump() != before {
+				t.Error("something is recorded")
+			}
+			b.refollow(b.vouched(c, 26, common))
+			b.again()
+			b.follow(c)
+			b.expect(followedLines, fmt.Sprintf("26 30 proven 6 %d proven", common))
+			b.expect(`SELECT concat_ws(' ', from_height, to_height) FROM report.gaps`, fmt.Sprintf("%d 25", common+1))
+			b.dangling()
+		})
+	}
 }
