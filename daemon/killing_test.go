@@ -39,6 +39,7 @@ type killing struct {
 	asked   map[string]int // requests by path
 	reached chan struct{}
 	opened  chan struct{}
+	opening sync.Once
 }
 
 // newKilling makes an installation whose explorers show the chain as it was
@@ -157,16 +158,6 @@ func (k *killing) idle(times int) {
 	k.until("nobody asks for the tip", func() bool { return tips() >= from+2*times })
 }
 
-// awaitRequests waits until the block that comes at a height was asked for.
-func (k *killing) awaitRequests(at int32, times int) {
-	k.t.Helper()
-	k.until("nobody asks for the block", func() bool {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		return k.asked[k.raw(at)] >= times
-	})
-}
-
 func (k *killing) until(otherwise string, done func() bool) {
 	k.t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
@@ -282,14 +273,19 @@ func (k *killing) holdClaims() {
 // noticed that it is gone.
 func (k *killing) release() {
 	k.t.Helper()
-	k.mu.Lock()
-	k.path, k.held = "", false
-	k.mu.Unlock()
-	close(k.opened)
+	k.letThrough()
 	if k.holder != nil {
 		k.holder.Close(context.Background())
 	}
 	k.await("0", `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'btcwatch'`)
+}
+
+// letThrough lets whoever is held at a gate or in a delivery go on.
+func (k *killing) letThrough() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.path, k.held = "", false
+	k.opening.Do(func() { close(k.opened) })
 }
 
 // write makes the configuration file of the program.
