@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"btcwatch/keyfile"
 )
 
 // email sends each recipient a copy of his own, so that one mailbox that is
@@ -103,7 +105,7 @@ func (c *email) readTLS() (err error) {
 	default:
 		return fmt.Errorf(`unknown tls %q: use "starttls", "tls" or "none"`, c.settings.TLS)
 	}
-	c.trust, err = trusting(c.settings.CAFile)
+	c.trust, err = keyfile.Trust("ca_file", c.settings.CAFile)
 	if err == nil {
 		c.trust.ServerName = c.server
 	}
@@ -120,7 +122,7 @@ func (c *email) readPassword() (err error) {
 	if c.settings.TLS == "none" && !loopback(c.server) {
 		return errors.New(`username: a password is never sent without TLS: use tls = "starttls" or "tls"`)
 	}
-	c.password, err = readSecret("password_file", c.settings.PasswordFile)
+	c.password, err = keyfile.Secret("password_file", c.settings.PasswordFile)
 	return err
 }
 

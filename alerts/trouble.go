@@ -3,11 +3,8 @@ package alerts
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 )
@@ -48,38 +45,4 @@ func together(faults ...error) error {
 		return nil
 	}
 	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
-}
-
-// readSecret reads a secret that stands in a file of its own.
-func readSecret(key, path string) (string, error) {
-	if path == "" {
-		return "", fmt.Errorf("%s is missing: name a file that holds the secret", key)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
-	}
-	secret := strings.TrimSpace(string(raw))
-	if secret == "" {
-		return "", fmt.Errorf("%s: %s is empty", key, path)
-	}
-	return secret, nil
-}
-
-// trusting is a TLS configuration that trusts the system's authorities, or
-// those in a file instead.
-func trusting(caFile string) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile == "" {
-		return config, nil
-	}
-	raw, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(raw) {
-		return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM form", caFile)
-	}
-	return config, nil
 }

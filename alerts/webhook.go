@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"btcwatch/keyfile"
 )
 
 // webhook posts bodies as Standard Webhooks 1.0.0 says. Only 2xx is success
@@ -76,7 +78,7 @@ func checkURL(set webhookSettings) error {
 // webhookSecrets reads one secret a line. During a rotation there are two, and
 // a receiver that knows either can verify.
 func webhookSecrets(path string) ([][]byte, error) {
-	text, err := readSecret("secret_file", path)
+	text, err := keyfile.Secret("secret_file", path)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +98,7 @@ func webhookSecrets(path string) ([][]byte, error) {
 // webhookClient calls nobody but the receiver: no proxy, which would hide from
 // the guard where a name leads, and no redirect.
 func webhookClient(set webhookSettings, dialer *net.Dialer) (*http.Client, error) {
-	trust, err := trusting(set.CAFile)
+	trust, err := keyfile.Trust("ca_file", set.CAFile)
 	if err != nil {
 		return nil, err
 	}

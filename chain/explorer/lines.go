@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/net/proxy"
+
+	"btcwatch/keyfile"
 )
 
 // lines is the one connection to an explorer that speaks JSON-RPC in lines, by
@@ -53,7 +55,7 @@ func newLines(s Settings, at *url.URL) (*lines, error) {
 	case s.CAFile != "" && s.CertificateSHA256 != "":
 		return nil, errors.New("ca_file and certificate_sha256 exclude each other: give one of them")
 	}
-	if l.config, err = trusting(s.CAFile); err != nil {
+	if l.config, err = keyfile.Trust("ca_file", s.CAFile); err != nil {
 		return nil, err
 	}
 	l.config.ServerName = at.Hostname()

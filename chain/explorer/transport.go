@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
+
+	"btcwatch/keyfile"
 )
 
 // newTransport makes a transport of its own for each explorer, so that no
@@ -26,7 +28,7 @@ func newTransport(s Settings) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := trusting(s.CAFile)
+	config, err := keyfile.Trust("ca_file", s.CAFile)
 	if err != nil {
 		return nil, err
 	}
