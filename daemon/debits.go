@@ -23,6 +23,7 @@ func (p *past) debits(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		if err := p.previous(ctx, id); err != nil {
+			p.leave(id) // the others come first next time
 			return err
 		}
 	}

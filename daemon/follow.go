@@ -54,9 +54,9 @@ type shown struct {
 // round asks for the tips and covers the blocks up to the highest that can be
 // had.
 func (f *follower) round(ctx context.Context) error {
-	seen, best := f.tips(ctx)
+	seen, best, err := f.tips(ctx)
 	if len(seen) == 0 {
-		return errors.New("no explorer shows the tip of the chain")
+		return fmt.Errorf("no explorer shows the tip of the chain: %w", err)
 	}
 	f.lists = map[string]map[int32]chainhash.Hash{}
 	position, err := f.store.Position(ctx)
@@ -85,8 +85,9 @@ func (f *follower) round(ctx context.Context) error {
 	return f.catchUp(ctx, seen, best)
 }
 
-// tips asks every explorer for the height it shows.
-func (f *follower) tips(ctx context.Context) (seen []shown, best int32) {
+// tips asks every explorer for the height it shows. The error is the first
+// one's that shows none.
+func (f *follower) tips(ctx context.Context) (seen []shown, best int32, first error) {
 	for _, e := range f.explorers {
 		if e.Chain == nil {
 			continue
@@ -98,9 +99,14 @@ func (f *follower) tips(ctx context.Context) (seen []shown, best int32) {
 			f.health.sawTip(e.Name, tip)
 			seen = append(seen, shown{e, tip})
 			best = max(best, tip)
+		} else if first == nil {
+			first = err
 		}
 	}
-	return seen, best
+	if len(seen) == 0 && first == nil {
+		first = errors.New("none is configured that shows the chain")
+	}
+	return seen, best, first
 }
 
 // note takes down how an explorer answered; each answer is a sign of life.

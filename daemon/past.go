@@ -67,6 +67,7 @@ func (p *past) round(ctx context.Context) error {
 			return nil // nor will they answer about the others
 		}
 		if err != nil {
+			p.leave(u.Msg.TxHash()) // the others come first next time
 			return err
 		}
 	}

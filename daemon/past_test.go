@@ -273,3 +273,14 @@ func TestARevealedSpendIsProven(t *testing.T) {
 	w.expect("", `SELECT balance_sat FROM report.balances`)
 	w.expect("1", `SELECT count(*) FROM report.alerts WHERE type LIKE 'transaction.%'`)
 }
+
+// TestAProofThatCannotBeRecorded does not hold up the others.
+func TestAProofThatCannotBeRecorded(t *testing.T) {
+	o := newOld(t, func(o *old) {
+		o.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`)
+		o.exec(`CREATE TRIGGER refuse BEFORE INSERT ON btcwatch.past_branch FOR EACH ROW WHEN (NEW.height = 118) EXECUTE FUNCTION refuse()`)
+	})
+	o.await("5 112", `SELECT string_agg(height::text, ' ' ORDER BY height) FROM btcwatch.past_branch`)
+	o.exec(`DROP TRIGGER refuse ON btcwatch.past_branch`)
+	o.proven()
+}

@@ -29,8 +29,7 @@ func (w *Writer) RecordAbsence(ctx context.Context, u *Unproven, explorer string
 				return err
 			}
 		}
-		placedBy, err = c.placedBy(ctx, &fact{tx: &chain.Transaction{ID: u.Msg.TxHash()}, id: u.row, was: standing{block: u.Said}})
-		if err != nil {
+		if placedBy, err = c.misplacedBy(ctx, u); err != nil {
 			return err
 		}
 		if err := c.unconfirmAll(ctx, []int64{u.row}, true); err != nil {
@@ -42,6 +41,30 @@ func (w *Writer) RecordAbsence(ctx context.Context, u *Unproven, explorer string
 		return nil, fmt.Errorf("record that %s is not in block %d: %w", u.Msg.TxHash(), u.Height, err)
 	}
 	return placedBy, nil
+}
+
+// misplacedBy names the explorers that placed a transaction where it is not. Who
+// named a block that was followed here too, or known to be on the chain before
+// that, and has left it since, said nothing false: none is named for it.
+func (c *commit) misplacedBy(ctx context.Context, u *Unproven) ([]string, error) {
+	var left bool
+	err := c.tx.QueryRow(ctx, `
+		SELECT $1::bytea <> $2::bytea AND (
+		    EXISTS (SELECT FROM btcwatch.block WHERE hash = $1)
+		    OR EXISTS (
+		        SELECT FROM btcwatch.ancestor
+		        WHERE start_id IN (SELECT id FROM btcwatch.start)
+		          AND height = $3
+		          AND sha256(sha256(header)) = $1))`, u.Said[:], hashOf(u), u.Height).Scan(&left)
+	if err != nil || left {
+		return nil, err
+	}
+	return c.placedBy(ctx, &fact{tx: &chain.Transaction{ID: u.Msg.TxHash()}, id: u.row, was: standing{block: u.Said}})
+}
+
+func hashOf(u *Unproven) []byte {
+	hash := u.Block()
+	return hash[:]
 }
 
 func (c *commit) putAbsence(ctx context.Context, u *Unproven, explorer string) error {

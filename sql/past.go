@@ -170,7 +170,7 @@ func (w *Writer) RecordProof(ctx context.Context, u *Unproven, in *chain.Inclusi
 		f.now.proof, f.now.block, f.now.time = alerts.Proven, u.Block(), u.Header.Timestamp.UTC()
 		if was.block != f.now.block {
 			f.now.turn++
-			if misplacedBy, err = c.placedBy(ctx, f); err != nil {
+			if misplacedBy, err = c.misplacedBy(ctx, u); err != nil {
 				return err
 			}
 		}

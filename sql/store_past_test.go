@@ -392,3 +392,33 @@ func TestThePastAfterAnotherStart(t *testing.T) {
 		t.Errorf("to be proven: %v", all)
 	}
 }
+
+// TestABlockThatLeftIsNoFalsePlace: who placed a payment in a block that was on
+// the chain until following began again said nothing false; who placed it in one
+// that never was is named.
+func TestABlockThatLeftIsNoFalsePlace(t *testing.T) {
+	b, c, a, _ := past(t, true)
+	b.must(b.writer.AddAncestors(t.Context(), below(c, 30, 25), "one"))
+	third := chaintest.ChainOf(0, blocksOf(c, 12)...)
+	third.MineEmpty(30)
+	b.must(b.writer.BeginAgain(t.Context(), sql.Start{Height: 31, Parent: third.BlockAt(30).BlockHash(), RestsOn: "another", Proves: true}))
+	b.follow(third)
+	left, never := transaction(80, []wire.OutPoint{stranger(80)}, pays(a, 1)), transaction(81, []wire.OutPoint{stranger(81)}, pays(a, 2))
+	false81 := confirmed(never, c, 25)
+	false81.Place.Block = chainhash.Hash{7}
+	b.report("honest", confirmed(left, c, 25))
+	b.report("liar", false81)
+	b.must(b.writer.AddAncestors(t.Context(), below(third, 30, 25), "one"))
+	for tx, want := range map[*wire.MsgTx]string{left: "", never: "liar"} {
+		u := b.unproven()[tx.TxHash()]
+		if u == nil {
+			t.Fatal("it is not to be proven")
+		}
+		names, err := b.writer.RecordAbsence(t.Context(), u, "")
+		b.must(err)
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("named %q, want %q", got, want)
+		}
+		b.expect(`SELECT state FROM report.transactions WHERE txid = '`+tx.TxHash().String()+`'`, "unconfirmed")
+	}
+}
