@@ -14,6 +14,10 @@ const gapDays = 7
 // gaps tells of when nobody was asked lately: it is over, and nothing brings it
 // back. Blocks that a start left out are told apart.
 func (c *checkup) gaps(ctx context.Context, store *sql.Store) {
+	// Where nothing was ever followed, "none" would say too much.
+	if _, begun, err := store.LatestStart(ctx); c.unread("gaps", err) || !begun {
+		return
+	}
 	gaps, err := store.Gaps(ctx, c.Now().Add(-gapDays*24*time.Hour))
 	if c.unread("gaps", err) {
 		return
