@@ -125,7 +125,7 @@ func blindness(kind, name string) Outage {
 	o := outage(name)
 	o.Kind = kind
 	switch kind {
-	case "tip":
+	case "tip", "canary":
 		o.Reason = ""
 	case "backlog":
 		o.Reason = "62 blocks behind, 40 half an hour before"
@@ -162,6 +162,8 @@ func samples(t *testing.T) map[string]Alert {
 	kept.Until, kept.Hole = kept.At, Hole{Closed: ptr(true), Blocks: 9, From: 840_001, To: 840_009, Older: 8}
 	late := blindness("delivery", "desk")
 	late.Until, late.Hole = late.At, Hole{Closed: ptr(true), Late: 4}
+	unusable, alive := blindness("canary", "canary"), blindness("canary", "canary")
+	unusable.Reason, alive.Until = CanaryWatched, alive.At
 	flapping := outage("mempool.space")
 	flapping.Times = 7
 	stopped := Stopped{
@@ -195,6 +197,9 @@ func samples(t *testing.T) map[string]Alert {
 		"blind-tip":    blindness("tip", "tip").Blind(testKey()),
 		"blind-behind": blindness("backlog", "backlog").Blind(testKey()),
 		"blind-job":    blindness("schedule", "mempool").Blind(testKey()),
+		"blind-canary": blindness("canary", "canary").Blind(testKey()),
+		"no-canary":    unusable.Blind(testKey()),
+		"canary-again": alive.Restored(testKey()),
 		"blind-late":   blindness("delivery", "desk").Blind(testKey()),
 		"tip-again":    kept.Restored(testKey()),
 		"late-over":    late.Restored(testKey()),
