@@ -41,15 +41,16 @@ func (c CanaryDay) line() string {
 	if c.TookSeconds != nil {
 		text += ", " + strconv.FormatFloat(max(0, *c.TookSeconds), 'f', 1, 64) + " s after its block was verified"
 	}
+	text += c.overdue()
 	if known := c.Seen + c.Missed; known > 0 {
 		text += fmt.Sprintf("; %s of %s were seen unconfirmed first", grouped(c.Seen), grouped(known))
 	}
-	return text + c.overdue() + "."
+	return text + "."
 }
 
 func (c CanaryDay) overdue() string {
 	if c.Overdue {
-		return ", which is too long ago: see watch.blind"
+		return " (that is too long ago: see watch.blind)"
 	}
 	return ""
 }

@@ -100,6 +100,12 @@ func badReport() Report {
 	return r
 }
 
+func canaryReport() Report {
+	r := dailyReport()
+	r.Canary = &CanaryDay{Arrived: ptr(at("2026-02-28T06:00:00Z")), TookSeconds: ptr(1.26), Seen: 41, Missed: 2, Unsighted: 5, Overdue: true}
+	return r
+}
+
 func listChange() ListChange {
 	return ListChange{
 		Network: "mainnet", Import: 7, At: at("2026-03-01T12:00:00Z"), Origin: "/etc/btcwatch/config.toml",
@@ -208,6 +214,7 @@ func samples(t *testing.T) map[string]Alert {
 		"channel":      DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),
 		"daily":        dailyReport().Alert(testKey()),
 		"daily-bad":    badReport().Alert(testKey()),
+		"daily-canary": canaryReport().Alert(testKey()),
 	}
 }
 

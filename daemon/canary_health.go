@@ -39,7 +39,7 @@ func (s CanarySettings) allowed() time.Duration { return s.Every + s.Every/canar
 
 // lookAfterCanary reads how the canary does, and forgets what is too old.
 func (h *health) lookAfterCanary(ctx context.Context) error {
-	longer, due := h.countCanary()
+	longer, known, due := h.countCanary()
 	if due.forget {
 		if err := h.store.ForgetCanaries(ctx, cmp.Or(h.canary.settings.Kept, canaryKept)); err != nil {
 			return err
@@ -48,7 +48,7 @@ func (h *health) lookAfterCanary(ctx context.Context) error {
 	if !due.save {
 		return nil
 	}
-	state, err := h.store.CanaryWaits(ctx, longer)
+	state, err := h.store.CanaryWaits(ctx, longer, known)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,9 @@ func (h *health) lookAfterCanary(ctx context.Context) error {
 
 type canaryDue struct{ save, forget bool }
 
-// countCanary counts on, and says what is to be saved.
-func (h *health) countCanary() (longer time.Duration, due canaryDue) {
+// countCanary counts on, and says what is to be saved: for how much longer no
+// payment has come since the last one known.
+func (h *health) countCanary() (longer time.Duration, known *time.Time, due canaryDue) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c, now := &h.canary, h.now()
@@ -87,7 +88,10 @@ func (h *health) countCanary() (longer time.Duration, due canaryDue) {
 	if c.settings.Address != nil && (c.saved.IsZero() || now.Sub(c.saved) >= pause) {
 		c.saved, due.save = now, true
 	}
-	return c.waited, due
+	if c.state != nil {
+		known = c.state.Arrived
+	}
+	return c.waited, known, due
 }
 
 // blindForBlocks says that following is known not to work.

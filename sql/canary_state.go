@@ -84,10 +84,14 @@ func readCanary(ctx context.Context, from asks) (*Canary, error) {
 }
 
 // CanaryWaits adds to how long blocks were followed without a payment of the
-// canary, and gives how it does now; nil where there is none.
-func (s *Store) CanaryWaits(ctx context.Context, longer time.Duration) (*Canary, error) {
+// canary, unless one has come since the one that the caller knows of, and gives
+// how it does now; nil where there is none.
+func (s *Store) CanaryWaits(ctx context.Context, longer time.Duration, since *time.Time) (*Canary, error) {
 	if longer > 0 {
-		_, err := s.pool.Exec(ctx, `UPDATE btcwatch.canary SET waited = waited + $1`, longer.Seconds())
+		_, err := s.pool.Exec(ctx, `
+			UPDATE btcwatch.canary
+			SET waited = waited + $1
+			WHERE arrived_at IS NOT DISTINCT FROM $2`, longer.Seconds(), since)
 		if err != nil {
 			return nil, fmt.Errorf("note how long the canary is waited for: %w", err)
 		}

@@ -253,6 +253,55 @@ func TestCanaryChanges(t *testing.T) {
 	b.expect(`SELECT count(*)::text FROM report.canary`, "1") // kept until it is too old
 }
 
+// TestCanaryWaits: how long it is waited for is saved, and what was counted
+// before a payment came does not count after it.
+func TestCanaryWaits(t *testing.T) {
+	b, c := canaried(t, address(2))
+	waits := func(longer time.Duration, since *time.Time) *sql.Canary {
+		t.Helper()
+		state, err := b.store.CanaryWaits(t.Context(), longer, since)
+		b.must(err)
+		return state
+	}
+	waits(time.Hour, nil)
+	if state := waits(30*time.Minute, nil); state.Waited != 5400 || state.Arrived != nil || state.Told != nil {
+		t.Errorf("waited for: %+v", state)
+	}
+	c.Mine(transaction(1, []wire.OutPoint{stranger(1)}, pays(address(2), 10_000)))
+	b.follow(c)
+	b.arrive()
+	state := waits(time.Hour, nil)
+	if state.Waited != 0 || state.Arrived == nil {
+		t.Errorf("after it came: %+v", state)
+	}
+	if state = waits(time.Minute, state.Arrived); state.Waited != 60 {
+		t.Errorf("a minute later: %+v", state)
+	}
+}
+
+// TestCanaryInTheDailyReport, and its outage is no gap in what was covered.
+func TestCanaryInTheDailyReport(t *testing.T) {
+	b, c := canaried(t, address(2))
+	c.Mine(transaction(1, []wire.OutPoint{stranger(1)}, pays(address(2), 10_000)))
+	b.follow(c)
+	b.must(b.writer.BeginOutage(t.Context(), "canary", "", "", time.Now().Add(-time.Hour)))
+	daily := func(date string) alerts.Report {
+		t.Helper()
+		b.must(b.writer.TellDaily(t.Context(), sql.Daily{Date: date}))
+		body, err := alerts.Decode([]byte(b.lines(`SELECT convert_from(body, 'UTF8') FROM btcwatch.alert WHERE type = 'report.daily' ORDER BY seq DESC LIMIT 1`)[0]))
+		b.must(err)
+		return *body.Data.Report
+	}
+	if r := daily("2026-01-01"); r.Canary == nil || r.Canary.Arrived != nil || !r.Canary.Overdue || r.GapCount != 0 {
+		t.Errorf("the report says %+v, %d gaps", r.Canary, r.GapCount)
+	}
+	b.arrive()
+	b.must(b.writer.EndOutage(t.Context(), "canary", ""))
+	if r := daily("2026-01-02"); r.Canary == nil || r.Canary.Arrived == nil || r.Canary.TookSeconds == nil || r.Canary.Overdue || r.Canary.Unsighted != 1 {
+		t.Errorf("the report says %+v", r.Canary)
+	}
+}
+
 // TestCanaryOfAnEarlierLeader: who leads no more takes no payment.
 func TestCanaryOfAnEarlierLeader(t *testing.T) {
 	b, c := canaried(t, address(2))
