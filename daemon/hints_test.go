@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -34,12 +36,17 @@ func newHinted(t *testing.T, ledger *chaintest.Chain, change ...func(*chaintest.
 	for _, c := range change {
 		c(server)
 	}
+	w.addElectrum(server)
+	return w, server
+}
+
+// addElectrum adds an Electrum server that is wished to hint.
+func (w *world) addElectrum(server *chaintest.Electrum) {
 	url, stop := server.Serve()
-	t.Cleanup(stop)
+	w.t.Cleanup(stop)
 	w.config.Explorers = append(w.config.Explorers, explorer.Settings{
 		Name: "electrum", Kind: "electrum", URL: url, Operator: "operator electrum", Timeout: 5 * time.Second, Subscriptions: 1000,
 	})
-	return w, server
 }
 
 // wished waits until so many addresses were wished for, all in all.
@@ -146,7 +153,8 @@ func TestNoHintsWithoutAMempoolRound(t *testing.T) {
 	w, server := newHinted(t, ledger)
 	w.config.Schedule = Schedule{Blocks: "@every 1s"}
 	w.watch(wallet.Address(chain.P2WPKH, 1), "label")
-	w.began(ledger)
+	w.start() // the list is told of later, since nobody reads histories
+	w.caughtUp(ledger)
 	ledger.MineEmpty(3)
 	w.caughtUp(ledger)
 	if n := server.Faults.Count("/blockchain.scripthash.subscribe"); n != 0 {
@@ -272,4 +280,37 @@ func TestHintsAreMergedAndHeldBack(t *testing.T) {
 	d.forget("seven")
 	now = now.Add(time.Hour)
 	expect("forgotten", false)
+}
+
+// Hints are wished for unless the configuration says otherwise, of a thousand
+// addresses unless it says of how many; no other kind has the keys.
+func TestHintsInTheConfiguration(t *testing.T) {
+	for keys, want := range map[string]int{
+		"":                                    1000,
+		"hints = true":                        1000,
+		"hints = false":                       0,
+		"subscriptions = 7":                   7,
+		"hints = false\nsubscriptions = 7":    0,
+		"hints = true\nsubscriptions = 20000": 20_000,
+		"subscriptions = 0":                   -1,
+		"subscriptions = 100001":              -1,
+		`hints = "yes"`:                       -1,
+	} {
+		file := filepath.Join(t.TempDir(), "config.toml")
+		text := "[explorers.one]\nkind = \"electrum\"\nurl = \"ssl://one.example:50002\"\n" + keys + "\n" +
+			"[explorers.two]\nkind = \"esplora\"\nurl = \"https://two.example/api\"\n" +
+			"[channels.screen]\nkind = \"stdout\"\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config, err := Load(file)
+		switch {
+		case want < 0 && err == nil:
+			t.Errorf("%q is taken", keys)
+		case want >= 0 && err != nil:
+			t.Errorf("%q: %v", keys, err)
+		case want >= 0 && (config.Explorers[0].Subscriptions != want || config.Explorers[1].Subscriptions != 0):
+			t.Errorf("%q: %d and %d, want %d", keys, config.Explorers[0].Subscriptions, config.Explorers[1].Subscriptions, want)
+		}
+	}
 }
