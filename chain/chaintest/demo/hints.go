@@ -34,7 +34,7 @@ func (w *world) hints(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.say.happened("With hints it came %.1f s after (median of %d).", with.Seconds(), timedPayments)
+	w.say.happened("With hints it came %.2f s after (median of %d).", with.Seconds(), timedPayments)
 	w.say.proves("an Electrum server's hint makes btcwatch ask at once, instead of when it would have asked anyway. A hint is never believed, and one that does not come costs time and no alert.")
 	return nil
 }
