@@ -45,6 +45,9 @@ func (l *loader) explorer(s *section) explorer.Settings {
 	set.Proxy = l.proxy(s)
 	set.UserAgent = s.text("user_agent", "")
 	l.explorerKeys(s, &set)
+	if slices.Contains(explorer.Keys(set.Kind), "hints") {
+		set.Subscriptions = l.subscriptions(s)
+	}
 	return set
 }
 
@@ -52,6 +55,9 @@ func (l *loader) explorer(s *section) explorer.Settings {
 // own package finds what is wrong with the values.
 func (l *loader) explorerKeys(s *section, set *explorer.Settings) {
 	for _, key := range explorer.Keys(set.Kind) {
+		if key == "hints" || key == "subscriptions" {
+			continue
+		}
 		value := s.text(key, "")
 		switch key {
 		case "ca_file":
@@ -66,6 +72,23 @@ func (l *loader) explorerKeys(s *section, set *explorer.Settings) {
 			set.PasswordFile = value
 		}
 	}
+}
+
+// mostSubscriptions is what one connection is for; beyond it servers begin to
+// refuse.
+const mostSubscriptions = 1000
+
+// subscriptions reads of how many addresses an explorer is to give hints.
+func (l *loader) subscriptions(s *section) int {
+	on := s.flag("hints") || !s.has("hints")
+	most := s.integer("subscriptions", mostSubscriptions)
+	if most < 1 || most > 100*mostSubscriptions {
+		s.fault("subscriptions", "must be from 1 to %d; for none at all set hints = false", 100*mostSubscriptions)
+	}
+	if !on {
+		return 0
+	}
+	return int(most)
 }
 
 // kind reads the kind of an explorer or channel; empty after a fault.

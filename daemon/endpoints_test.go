@@ -160,6 +160,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	ledger, wallet := newLedger()
 	w := newWorld(t, ledger)
 	w.config.Metrics.Listen = "127.0.0.1:0"
+	w.addElectrum(chaintest.NewElectrum(ledger, w.config.Network))
 	for i := range w.config.Explorers {
 		w.config.Explorers[i].RequestsPerSecond = 100
 	}

@@ -49,6 +49,9 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))
 	}
+	for _, h := range l.hintListeners(jobs) {
+		group.Go(func() error { return h.run(ctx) })
+	}
 	if w.config.Canary.Address != nil {
 		end := w.canaryDeliverer(writer)
 		group.Go(guarded(func() error { return end.run(ctx) }))

@@ -70,6 +70,11 @@ func (m metrics) asked(out sheet, e *explorer.Explorer) {
 	if until := pace.PausedUntil(); !until.IsZero() {
 		left = max(0, until.Sub(out.now).Seconds())
 	}
+	if f, listens := m.heard.of(e.Name); listens {
+		out.counter("hints_total", "Hints that an explorer sent to this daemon.", float64(f.hints), "explorer", e.Name)
+		out.gauge("hints_connected", "1 while there is a connection for hints.", bit(f.up), "explorer", e.Name)
+		out.gauge("hints_addresses", "Addresses of which an explorer hints.", float64(f.wishes), "explorer", e.Name)
+	}
 	out.gauge("explorer_paused_seconds", "How long an explorer is still left alone because it asked for it.", left, "explorer", e.Name)
 	out.moment("explorer_last_success_timestamp_seconds", "When an explorer gave its last usable answer to this daemon; absent: never.", pace.LastSuccess(), "explorer", e.Name)
 }

@@ -197,7 +197,7 @@ func (p *past) recordProof(ctx context.Context, e *explorer.Explorer, u *sql.Unp
 // inclusion asks for the branch of a transaction and that of the coinbase of
 // its block.
 func (p *past) inclusion(ctx context.Context, e *explorer.Explorer, u *sql.Unproven) (*chain.Inclusion, error) {
-	placed, err := e.Proofs.Branch(ctx, u.Msg.TxHash())
+	placed, err := e.Proofs.Branch(ctx, u.Msg.TxHash(), u.Height)
 	p.beat() // each may wait long for its turn
 	if err != nil {
 		return nil, err
@@ -205,22 +205,17 @@ func (p *past) inclusion(ctx context.Context, e *explorer.Explorer, u *sql.Unpro
 	if placed.Height != u.Height {
 		return nil, fmt.Errorf("%w: by %s in block %d", errElsewhere, e.Name, placed.Height)
 	}
-	first, err := e.Proofs.FirstID(ctx, u.Block())
+	coinbase, err := e.Proofs.Coinbase(ctx, u.Block(), u.Height)
 	p.beat()
 	if err != nil {
 		return nil, err
 	}
-	coinbase, err := e.Transactions.Transaction(ctx, first)
+	beside, err := e.Proofs.Branch(ctx, coinbase.TxHash(), u.Height)
 	p.beat()
 	if err != nil {
 		return nil, err
 	}
-	beside, err := e.Proofs.Branch(ctx, first)
-	p.beat()
-	if err != nil {
-		return nil, err
-	}
-	return &chain.Inclusion{Branch: placed.Branch, Coinbase: coinbase.Msg, CoinbaseSiblings: beside.Branch.Siblings}, nil
+	return &chain.Inclusion{Branch: placed.Branch, Coinbase: coinbase, CoinbaseSiblings: beside.Branch.Siblings}, nil
 }
 
 // falseProof tells a lie from a proof to a block of another branch.

@@ -79,6 +79,7 @@ type daemon struct {
 	rounds   rounds
 	figures  figures
 	beats    beats
+	heard    heard
 }
 
 func (d *daemon) open(ctx context.Context, config *Config) error {

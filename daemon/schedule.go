@@ -109,6 +109,7 @@ type job struct {
 	cadence Cadence
 	last    time.Time
 	do      func(context.Context)
+	now     chan struct{} // it is to run at once
 }
 
 func newSchedule(zone *time.Location, log *slog.Logger, now func() time.Time) *scheduler {
@@ -126,8 +127,22 @@ func (s *scheduler) add(name, expr string, last time.Time, do func(context.Conte
 	if err != nil {
 		return fmt.Errorf("schedule %s: %w", name, err)
 	}
-	s.jobs = append(s.jobs, job{name, cadence, last, do})
+	s.jobs = append(s.jobs, job{name, cadence, last, do, make(chan struct{}, 1)})
 	return nil
+}
+
+// bring lets a job run at once, and when it runs, again after that: there may be
+// something new. While one such wish waits, others add nothing.
+func (s *scheduler) bring(name string) {
+	for _, j := range s.jobs {
+		if j.name != name {
+			continue
+		}
+		select {
+		case j.now <- struct{}{}:
+		default: // it will
+		}
+	}
 }
 
 // run keeps the schedule until the context ends, and returns when the last
@@ -136,11 +151,12 @@ func (s *scheduler) run(ctx context.Context) {
 	clock := cron.New(cron.WithLocation(s.zone), cron.WithLogger(cron.DiscardLogger))
 	var overdue sync.WaitGroup
 	for _, j := range s.jobs {
-		guarded := s.guard(ctx, j)
-		clock.Schedule(j.cadence, guarded)
+		due, brought := s.guard(ctx, j)
+		clock.Schedule(j.cadence, due)
 		if s.overdue(j) {
-			overdue.Go(guarded.Run)
+			overdue.Go(due.Run)
 		}
+		overdue.Go(func() { whenever(ctx, j.now, brought.Run) })
 	}
 	clock.Start()
 	<-ctx.Done()
@@ -152,16 +168,48 @@ func (s *scheduler) overdue(j job) bool {
 	return j.last.IsZero() || !j.cadence.Next(j.last).After(s.now())
 }
 
-// guard keeps a job from overlapping itself and from taking the program down.
-// The order matters: cron's SkipIfStillRunning never lets a job run again that
-// panics through it, so Recover has to be inside.
-func (s *scheduler) guard(ctx context.Context, j job) cron.Job {
+// whenever does something each time that it is wished for.
+func whenever(ctx context.Context, wished <-chan struct{}, do func()) {
+	for {
+		select {
+		case <-wished:
+			do()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// guard keeps a job from overlapping itself and from taking the program down:
+// one that is due while it runs is skipped, one that is brought forward waits.
+// Recover is inside, so that a job that panics can run again.
+func (s *scheduler) guard(ctx context.Context, j job) (due, brought cron.Job) {
 	log := jobLog{s, j.name}
-	return cron.NewChain(cron.SkipIfStillRunning(log), cron.Recover(log)).Then(cron.FuncJob(func() {
+	free := make(chan struct{}, 1)
+	free <- struct{}{}
+	work := cron.NewChain(cron.Recover(log)).Then(cron.FuncJob(func() {
 		if ctx.Err() == nil {
 			j.do(ctx)
 		}
 	}))
+	run := func() {
+		defer func() { free <- struct{}{} }()
+		work.Run()
+	}
+	return cron.FuncJob(func() {
+			select {
+			case <-free:
+				run()
+			default:
+				log.Info("skip")
+			}
+		}), cron.FuncJob(func() {
+			select {
+			case <-free:
+				run()
+			case <-ctx.Done():
+			}
+		})
 }
 
 // jobLog hears what cron's guards have to say about one job.

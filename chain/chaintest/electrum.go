@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
 )
@@ -40,6 +41,11 @@ type Electrum struct {
 	Flavour ElectrumFlavour
 	// TLS is for connections by TLS; nil: TCP alone.
 	TLS *tls.Config
+	// Notices is how often it looks whether there is something to tell whoever
+	// wished to be told; 0: it takes the wish and never tells.
+	Notices time.Duration
+	// MostWishes is how many addresses a connection may wish to be told of; 0: any.
+	MostWishes int
 
 	esplora *Esplora // follows the source
 }
@@ -75,7 +81,7 @@ func (e *Electrum) Serve() (url string, stop func()) {
 			if err != nil {
 				return // stopped
 			}
-			serving.Go(func() { serveLines(ctx, conn, handler) })
+			serving.Go(func() { e.serveLines(ctx, conn, handler) })
 		}
 	})
 	return scheme + "://" + address, func() {
@@ -87,9 +93,11 @@ func (e *Electrum) Serve() (url string, stop func()) {
 
 // serveLines answers one connection, a line after the other, until the client
 // leaves or a fault closes it.
-func serveLines(ctx context.Context, conn net.Conn, handler http.Handler) {
+func (e *Electrum) serveLines(ctx context.Context, conn net.Conn, handler http.Handler) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	wishes := &wishes{conn: conn, scripts: map[string]string{}}
+	ctx = context.WithValue(ctx, wishesKey{}, wishes)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends the reading too
 	defer stop()
 	asked := make(chan string)
@@ -108,8 +116,18 @@ func serveLines(ctx context.Context, conn net.Conn, handler http.Handler) {
 			}
 		}
 	})
+	tick := make(<-chan time.Time)
+	if e.Notices > 0 {
+		ticker := time.NewTicker(e.Notices)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
 	for {
 		select {
+		case <-tick:
+			if !e.tell(ctx, wishes) {
+				return
+			}
 		case line := <-asked:
 			if !serveLine(ctx, conn, handler, line) {
 				return
@@ -159,7 +177,7 @@ func (e *Electrum) answer(w http.ResponseWriter, r *http.Request) {
 	asked, _ := r.Context().Value(lineKey{}).(lineCall)
 	e.esplora.refresh(r.Context())
 	e.esplora.index.mu.RLock()
-	result, err := e.result(asked)
+	result, err := e.result(r.Context(), asked)
 	e.esplora.index.mu.RUnlock()
 	reply := map[string]any{"jsonrpc": "2.0", "id": asked.ID}
 	var refused *electrumError

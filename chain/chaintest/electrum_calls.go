@@ -3,6 +3,7 @@ package chaintest
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -28,7 +29,7 @@ var (
 const mostHistory = 500
 
 // result gives the result of a call.
-func (e *Electrum) result(asked lineCall) (any, error) {
+func (e *Electrum) result(ctx context.Context, asked lineCall) (any, error) {
 	var params []json.RawMessage
 	if json.Unmarshal(asked.Params, &params) != nil {
 		return nil, errBadRequest
@@ -42,8 +43,16 @@ func (e *Electrum) result(asked lineCall) (any, error) {
 	case "server.ping":
 		return nil, nil
 	case "blockchain.headers.subscribe":
-		tip := e.esplora.tip()
-		return map[string]any{"height": tip.height, "hex": tip.rawHeader()}, nil
+		if w := wishesOf(ctx); w != nil {
+			w.blocks, w.tip = true, e.esplora.tip().hash
+		}
+		return e.best(), nil
+	case "blockchain.scripthash.subscribe":
+		return e.wish(wishesOf(ctx), params)
+	case "blockchain.scripthash.unsubscribe":
+		if e.Flavour != EsploraElectrum {
+			return e.unwish(wishesOf(ctx), params)
+		}
 	case "blockchain.block.header":
 		return e.header(params)
 	case "blockchain.block.headers":
@@ -52,6 +61,8 @@ func (e *Electrum) result(asked lineCall) (any, error) {
 		return e.transaction(params)
 	case "blockchain.transaction.get_merkle":
 		return e.merkle(params)
+	case "blockchain.transaction.id_from_pos":
+		return e.idAt(params)
 	case "blockchain.scripthash.get_history":
 		return e.history(params)
 	case "blockchain.scripthash.get_mempool":
@@ -194,6 +205,19 @@ func (e *Electrum) merkle(params []json.RawMessage) (any, error) {
 		siblings = append(siblings, hash.String())
 	}
 	return map[string]any{"block_height": height, "merkle": siblings, "pos": found.pos}, nil
+}
+
+// idAt gives the id of the transaction at a place of the block at a height.
+func (e *Electrum) idAt(params []json.RawMessage) (any, error) {
+	height, pos := int64(-1), -1
+	if err := cmp.Or(param(params, 0, &height), param(params, 1, &pos)); err != nil {
+		return nil, err
+	}
+	b := e.esplora.at(height)
+	if b == nil || pos < 0 || pos >= len(b.entries) {
+		return nil, &electrumError{1, fmt.Sprintf("no tx at position %d in block at height %d", pos, height)}
+	}
+	return b.entries[pos].id.String(), nil
 }
 
 // script finds the history of the first parameter, a script's hash reversed.

@@ -54,6 +54,14 @@ func inquiries(s *scene, e *Explorer) (all []inquiry) {
 	if e.Spends != nil {
 		add("Spends", func(ctx context.Context, e *Explorer) (any, error) { return e.Spends.Spends(ctx, s.paid.TxHash()) })
 	}
+	if e.Proofs != nil {
+		add("Branch", func(ctx context.Context, e *Explorer) (any, error) {
+			return e.Proofs.Branch(ctx, s.paid.TxHash(), s.paidAt)
+		})
+		add("Coinbase", func(ctx context.Context, e *Explorer) (any, error) {
+			return e.Proofs.Coinbase(ctx, s.blockAt(s.paidAt), s.paidAt)
+		})
+	}
 	return all
 }
 

@@ -25,13 +25,14 @@ type electrum struct {
 	// silent is set once the server says that it tells nothing of a transaction
 	// but its bytes, as those of Esplora do.
 	silent *atomic.Bool
+	told   *statuses // by its feed
 }
 
 func openElectrum(e *Explorer, c *client, params *chaincfg.Params) {
-	asked := electrum{c, params, &atomic.Bool{}}
+	asked := electrum{c, params, &atomic.Bool{}, &statuses{}}
 	c.lines.hello = call{"server.version", []any{c.agent, []string{"1.4", "1.6"}}}
 	c.lines.greeted = asked.greeted
-	e.Chain, e.Headers, e.Addresses, e.Transactions = asked, asked, asked, asked
+	e.Chain, e.Headers, e.Addresses, e.Transactions, e.Proofs, e.Hints = asked, asked, asked, asked, asked, asked
 }
 
 // greeted reads the answer to server.version, which must come first and once:
@@ -277,7 +278,8 @@ func (e electrum) refusal(q question) func(refusedCall) error {
 			return &Error{Kind: ErrRefused, Detail: noPlaces}
 		case said.says("being indexed", "warming up", "not ready", "unavailable", "loading", strconv.Itoa(codeWarmingUp)):
 			return &Error{Kind: ErrUnavailable, Detail: "it or its node is still reading the chain"}
-		case q.absent && said.says("no such mempool", "not found", "missing transaction", "unknown transaction", "no such transaction"):
+		case q.absent && said.says("no such mempool", "not found", "missing transaction", "unknown transaction", "no such transaction",
+			"not in block", "no transaction matching", "no tx", "unconfirmed"):
 			return &Error{Kind: ErrNotFound}
 		case said.code == codeNoSuchMethod, said.says("unknown method"):
 			return &Error{Kind: ErrRefused, Detail: "it does not know the question"}

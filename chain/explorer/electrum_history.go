@@ -22,6 +22,7 @@ import (
 type listing struct {
 	confirmed   []entry // as the server orders them: oldest first
 	unconfirmed []entry // by height, 0 before -1, and id
+	mended      bool    // the server's own list has entries that are passed over here
 }
 
 // entry is one transaction of a history. Unconfirmed its height is 0, or -1
@@ -48,14 +49,17 @@ func (e electrum) list(ctx context.Context, what string, a chain.Address) (listi
 func (e electrum) readListing(r *jsonReader) listing {
 	heights := map[chainhash.Hash]int32{}
 	var order []chainhash.Hash
+	var all listing
 	r.array(func() {
 		one := readEntry(r)
 		// mempool/electrs lists the coinbase of the first block as if it were
 		// unconfirmed, ElectrumX not at all. Nobody can ever spend it.
 		if one.id == e.params.GenesisBlock.Transactions[0].TxHash() {
+			all.mended = true
 			return
 		}
 		before, known := heights[one.id]
+		all.mended = all.mended || known
 		if !known {
 			order = append(order, one.id)
 		}
@@ -63,7 +67,6 @@ func (e electrum) readListing(r *jsonReader) listing {
 			heights[one.id] = one.height
 		}
 	})
-	var all listing
 	for _, id := range order {
 		if one := (entry{id, heights[id]}); one.height > 0 {
 			all.confirmed = append(all.confirmed, one)
@@ -105,9 +108,15 @@ func (l listing) status() string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
+// canonical says whether servers agree on the order that the status is made of.
+func (l listing) canonical() bool { return !l.mended && len(l.unconfirmed) <= 1 }
+
 // Counters counts the history of an address.
 func (e electrum) Counters(ctx context.Context, a chain.Address) (Counters, error) {
 	list, err := e.list(ctx, "counters", a)
+	if err == nil {
+		list, err = e.borneOut(ctx, a, list)
+	}
 	if err != nil {
 		return Counters{}, err
 	}

@@ -152,16 +152,13 @@ func (e esplora) Mempool(ctx context.Context, a chain.Address) ([]*chain.Transac
 	if err != nil {
 		return nil, false, err
 	}
-	// mempool/electrs lists some twice. The cap may count those twice as well.
-	var txs []*chain.Transaction
-	seen := map[chainhash.Hash]bool{}
-	for _, tx := range all {
-		if !seen[tx.ID] {
-			seen[tx.ID] = true
-			txs = append(txs, tx)
+	txs, complete := each(all), len(all) < mempoolCap
+	if !complete {
+		if wider := e.beyondCap(ctx, a); len(wider) > len(txs) {
+			return wider, true, nil
 		}
 	}
-	return txs, len(all) < mempoolCap, nil
+	return txs, complete, ctx.Err()
 }
 
 // Transaction asks for one transaction.

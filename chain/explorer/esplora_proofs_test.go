@@ -17,7 +17,7 @@ import (
 func TestRecordedMerkleProof(t *testing.T) {
 	id := txid(t, "15e10745f15593a899cef391191bdd3d7c12412cc4696b7bcb669d0feadc8521")
 	e := opened(t, text("%s", recorded.Read(t, "recorded", "mempool", "merkle_proof_15e10745.json")))
-	got, err := e.Proofs.Branch(t.Context(), id)
+	got, err := e.Proofs.Branch(t.Context(), id, 363348)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,12 +51,12 @@ func TestFalsePlaces(t *testing.T) {
 		"two places":                  `{"block_height":1,"merkle":[],"pos":0,"pos":1}`,
 	} {
 		e := opened(t, text("%s", body))
-		if got, err := e.Proofs.Branch(t.Context(), payment(1).ID); got != nil || !errors.Is(err, ErrMalformed) {
+		if got, err := e.Proofs.Branch(t.Context(), payment(1).ID, 1); got != nil || !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 	e := opened(t, text("%s", `{"block_height":1,"merkle":[],"pos":0,"more":{"to":"come"}}`))
-	if got, err := e.Proofs.Branch(t.Context(), payment(1).ID); err != nil || got.Height != 1 || len(got.Branch.Siblings) != 0 {
+	if got, err := e.Proofs.Branch(t.Context(), payment(1).ID, 1); err != nil || got.Height != 1 || len(got.Branch.Siblings) != 0 {
 		t.Errorf("a block of one: %+v, %v", got, err)
 	}
 }

@@ -28,6 +28,7 @@ type Explorer struct {
 	Transactions Transactions
 	Spends       Spends
 	Proofs       Proofs
+	Hints        Hints
 
 	Pace *Pace
 
@@ -94,11 +95,12 @@ type Spends interface {
 type Proofs interface {
 	// Branch gives where a confirmed transaction stands and what leads from
 	// there to the Merkle root of its block; ErrNotFound where the explorer does
-	// not know it as confirmed.
-	Branch(ctx context.Context, id chainhash.Hash) (*Placed, error)
-	// FirstID is the id of a block's first transaction, the coinbase; ErrNotFound
-	// where the explorer does not have the block.
-	FirstID(ctx context.Context, block chainhash.Hash) (chainhash.Hash, error)
+	// not know it as confirmed. Some kinds look for it only where it is said to
+	// stand, at the height.
+	Branch(ctx context.Context, id chainhash.Hash, height int32) (*Placed, error)
+	// Coinbase is the first transaction of the block that stands at the height;
+	// ErrNotFound where the explorer does not have the block.
+	Coinbase(ctx context.Context, block chainhash.Hash, height int32) (*wire.MsgTx, error)
 }
 
 // Placed is where an explorer says a transaction stands. Nothing of it is

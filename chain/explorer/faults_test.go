@@ -72,8 +72,10 @@ func endpoints() []endpoint {
 		}},
 		{name: "Transaction", good: string(asJSON(stated(tx))), json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Transactions.Transaction(ctx, tx.ID) }},
 		{name: "Spends", good: spends, json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Spends.Spends(ctx, tx.ID) }},
-		{name: "Branch", good: `{"block_height":700,"merkle":["` + tx.ID.String() + `"],"pos":1}`, json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Proofs.Branch(ctx, tx.ID) }},
-		{name: "FirstID", good: tx.ID.String(), absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Proofs.FirstID(ctx, genesis.BlockHash()) }},
+		{name: "Branch", good: `{"block_height":700,"merkle":["` + tx.ID.String() + `"],"pos":1}`, json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Proofs.Branch(ctx, tx.ID, 700) }},
+		{name: "Coinbase", good: tx.ID.String(), after: []string{string(asJSON(stated(tx)))}, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) {
+			return e.Proofs.Coinbase(ctx, genesis.BlockHash(), 0)
+		}},
 	}
 }
 

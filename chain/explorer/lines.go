@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ type lines struct {
 	conn   net.Conn // nil: there is none
 	reader *bufio.Reader
 	nextID int64
+	opened atomic.Int64 // connections so far
 }
 
 // mostUnasked bounds the lines that come without having been asked for, while
@@ -101,6 +103,11 @@ func pin(config *tls.Config, fingerprint string) error {
 
 var errOtherCertificate = errors.New("not the certificate that is pinned")
 
+// another is for a connection of its own to the same server.
+func (l *lines) another() *lines {
+	return &lines{address: l.address, config: l.config, dialer: l.dialer, hello: l.hello, greeted: l.greeted, nextID: firstID}
+}
+
 // exchange sends a question and reads the line that answers it. limited ends
 // with the time for one answer; ctx is the caller's own.
 func (l *lines) exchange(limited, ctx context.Context, c *client, q question) ([]byte, error) {
@@ -160,6 +167,7 @@ func (l *lines) open(limited, ctx context.Context, c *client) error {
 	}
 	c.pace.sent() // hello is a question too
 	l.conn = conn
+	l.opened.Add(1)
 	if l.config != nil {
 		secure := tls.Client(conn, l.config)
 		if err := secure.HandshakeContext(limited); err != nil {
@@ -260,6 +268,37 @@ func (l *lines) close() {
 func readLine[T any](body []byte, refuse func(refusedCall) error, read func(r *jsonReader) T) (T, error) {
 	return readJSON(body, func(r *jsonReader) T {
 		answer, _ := readReply(r, refuse, read)
+		return answer
+	})
+}
+
+// readNullable reads the reply of a line whose result may be null, which is told
+// as nothing.
+func readNullable(body []byte, refuse func(refusedCall) error, read func(r *jsonReader) string) (string, error) {
+	return readJSON(body, func(r *jsonReader) (answer string) {
+		var refused *refusedCall
+		told := false
+		r.object(func(key string) {
+			switch {
+			case key == "result":
+				if told = true; !r.null() {
+					answer = read(r)
+				}
+			case key == "error" && !r.null():
+				refused = readRefusal(r)
+			case key != "error":
+				r.skip()
+			}
+		})
+		switch {
+		case r.err != nil:
+		case refused != nil && answer != "":
+			r.fail("an answer and an error at once")
+		case refused != nil:
+			r.err = refuse(*refused)
+		case !told:
+			r.fail("neither an answer nor an error")
+		}
 		return answer
 	})
 }

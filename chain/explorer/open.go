@@ -25,7 +25,7 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{name: "esplora", open: openEsplora, schemes: web()},
-		{name: "electrum", open: openElectrum, schemes: []string{"ssl", "tcp"}, keys: []string{"ca_file", "certificate_sha256"}},
+		{name: "electrum", open: openElectrum, schemes: []string{"ssl", "tcp"}, keys: []string{"ca_file", "certificate_sha256", "hints", "subscriptions"}},
 		{name: "node", open: openNode, schemes: web(), keys: []string{"user", "password_file", "cookie_file", "ca_file"}},
 		{name: "blockbook", open: openBlockbook, schemes: web()},
 		{name: "blockchaininfo", open: openBlockchainInfo, schemes: web()},

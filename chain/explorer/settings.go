@@ -20,6 +20,7 @@ type Settings struct {
 	CookieFile        string // holds USER:PASSWORD and is read at each question, since it changes with each start of a node
 	User              string
 	PasswordFile      string
+	Subscriptions     int // addresses of which hints are wished for at most; 0: none are
 }
 
 // Keys are the keys of [explorers.NAME] that only some kinds have.

@@ -48,7 +48,7 @@ func subjects() []subject {
 		{kind: "esplora", can: "Chain Blocks Headers Addresses Transactions Spends Proofs", serve: serveEsplora, endpoints: endpoints, notFound: esploraNotFound(),
 			optional: []string{"prevout", "witness", "is_coinbase", "size", "weight", "fee", "sigops", "scriptpubkey_asm"},
 			nullable: []string{"prevout", "fee", "sigops", "scriptpubkey_asm"}},
-		{kind: "electrum", can: "Chain Headers Addresses Transactions", serve: serveElectrum},
+		{kind: "electrum", can: "Chain Headers Addresses Transactions Proofs Hints", serve: serveElectrum},
 		{kind: "node", can: "Chain Blocks Headers Transactions", serve: serveBitcoind, endpoints: nodeEndpoints, notFound: nodeNotFound(),
 			optional: []string{"jsonrpc", "error"}, nullable: []string{"jsonrpc", "error"}},
 		blockbookSubject(),

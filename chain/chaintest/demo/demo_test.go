@@ -61,7 +61,7 @@ func TestDemo(t *testing.T) {
 	cmd := exec.CommandContext(ctx, demo, "-binary", btcwatch, "-kills", "1")
 	cmd.Env = append(os.Environ(), "TMPDIR="+emptyFolder(t))
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "61 of 61 happened, 0 lost, 0 doubled") {
+	if err != nil || !strings.Contains(string(out), "85 of 85 happened, 0 lost, 0 doubled") {
 		t.Errorf("the demo ended with %v:\n%s", err, out)
 	}
 }

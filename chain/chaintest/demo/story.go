@@ -31,7 +31,7 @@ func (w *world) play(ctx context.Context) error {
 		w.beginChain, w.openReceivers, w.beginWatch,
 		w.paymentComesIn, w.twoAtOnceAndDust, w.moneyGoesOut,
 		w.paymentReplaced, w.blocksLeave, w.explorerLies,
-		w.receiverBreaks, w.killBoth, w.startAgain,
+		w.receiverBreaks, w.killBoth, w.startAgain, w.hints,
 		w.lookAtRecord, w.handOver, w.count,
 	} {
 		if err := act(ctx); err != nil {
@@ -128,7 +128,8 @@ func (w *world) openReceivers(ctx context.Context) error {
 	webhook, stop := chaintest.Serve(w.cases)
 	w.later(stop)
 	w.say.tell("Two explorers of different operators show that chain. A mail server and a webhook receiver wait for alerts.")
-	return w.writeConfig(mailServer, webhook+"/hooks/btcwatch")
+	w.mailServer, w.webhook = mailServer, webhook+"/hooks/btcwatch"
+	return w.writeConfig()
 }
 
 func (w *world) beginWatch(ctx context.Context) error {

@@ -42,12 +42,18 @@ type world struct {
 	refused  bool     // it was, with a byte changed
 	explorer []string // urls
 	servers  []*chaintest.Esplora
-	stops    []func()
+
+	mailServer, webhook string        // where alerts go
+	poll                time.Duration // how often the mempool is asked about
+	electrum            string        // url of a third explorer; empty: there is none
+	hinted              bool          // it is listened to
+
+	stops []func()
 }
 
 // show plays the whole story in a folder.
 func show(ctx context.Context, o options, dir string, say *narrator) (err error) {
-	w := &world{say: say, dir: dir}
+	w := &world{say: say, dir: dir, poll: time.Second}
 	w.daemon = &daemon{binary: o.binary, dir: dir, say: say}
 	w.cases = newReceiver(newInbox("cases", "webhook"))
 	w.compliance = post{newInbox("compliance", "e-mail")}
@@ -264,14 +270,17 @@ func watchList(own chain.Address) ([]watched, error) {
 }
 
 // writeConfig writes the configuration as an operator would.
-func (w *world) writeConfig(mailServer, webhook string) error {
+func (w *world) writeConfig() error {
 	secret := filepath.Join(w.dir, "webhook.secret")
 	var b strings.Builder
 	fmt.Fprintf(&b, "network = \"regtest\"\ndata_dir = %q\n\n", w.daemon.dataDir())
-	b.WriteString("[schedule]\nblocks = \"@every 1s\"\nmempool = \"@every 1s\"\nhistory = \"\"\nreport = \"\"\n\n")
+	fmt.Fprintf(&b, "[schedule]\nblocks = \"@every 1s\"\nmempool = \"@every %s\"\nhistory = \"\"\nreport = \"\"\n\n", w.poll)
 	b.WriteString("[health]\nfailing_after = \"10s\"\n\n") // how explorers do is noted every fifth of it
 	for i, url := range w.explorer {
 		fmt.Fprintf(&b, "[explorers.%s]\nkind = \"esplora\"\nurl = %q\noperator = %q\nrequests_per_second = 0\n\n", explorers[i].name, url, explorers[i].operator)
+	}
+	if w.electrum != "" {
+		fmt.Fprintf(&b, "[explorers.explorer-three]\nkind = \"electrum\"\nurl = %q\noperator = \"the third operator\"\nrequests_per_second = 0\nhints = %t\n\n", w.electrum, w.hinted)
 	}
 	for _, l := range w.ledger.watched {
 		fmt.Fprintf(&b, "[watch.%q]\nlabel = %q\n", l.text, l.label)
@@ -282,8 +291,8 @@ func (w *world) writeConfig(mailServer, webhook string) error {
 		b.WriteString("basis = \"press\"\nsource = { title = \"Central Asian Jihadists' Use of Cryptocurrencies in Bitcoin\", author = \"Uran Botobekov\" }\n\n")
 	}
 	fmt.Fprintf(&b, "[channels.record]\nkind = \"file\"\npath = %q\n\n", w.record.path)
-	fmt.Fprintf(&b, "[channels.cases]\nkind = \"webhook\"\nurl = %q\nsecret_file = %q\nallow_private = true\n\n", webhook, secret)
-	fmt.Fprintf(&b, "[channels.compliance]\nkind = \"email\"\nsmtp = %q\nfrom = \"btcwatch@example.org\"\nto = [\"compliance@example.org\"]\ntls = \"none\"\n", mailServer)
+	fmt.Fprintf(&b, "[channels.cases]\nkind = \"webhook\"\nurl = %q\nsecret_file = %q\nallow_private = true\n\n", w.webhook, secret)
+	fmt.Fprintf(&b, "[channels.compliance]\nkind = \"email\"\nsmtp = %q\nfrom = \"btcwatch@example.org\"\nto = [\"compliance@example.org\"]\ntls = \"none\"\n", w.mailServer)
 	return errors.Join(
 		os.WriteFile(secret, []byte(w.cases.secretText()+"\n"), 0o600),
 		os.WriteFile(w.daemon.config(), []byte(b.String()), 0o600))
