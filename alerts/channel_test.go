@@ -35,10 +35,14 @@ const testSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 // good holds settings for every kind that need nothing of the network to open.
 func good(t *testing.T) map[string]string {
 	return map[string]string{
-		"stdout":  ``,
-		"file":    `path = "` + filepath.Join(t.TempDir(), "alerts.jsonl") + `"`,
-		"webhook": `url = "https://example.org/hook"` + "\n" + `secret_file = "` + secretFile(t, testSecret+"\n") + `"`,
-		"email":   `smtp = "mail.example.org:587"` + "\n" + `from = "btcwatch <btcwatch@example.org>"` + "\n" + `to = ["desk@example.org"]`,
+		"stdout":       ``,
+		"file":         `path = "` + filepath.Join(t.TempDir(), "alerts.jsonl") + `"`,
+		"webhook":      `url = "https://example.org/hook"` + "\n" + `secret_file = "` + secretFile(t, testSecret+"\n") + `"`,
+		"email":        `smtp = "mail.example.org:587"` + "\n" + `from = "btcwatch <btcwatch@example.org>"` + "\n" + `to = ["desk@example.org"]`,
+		"slack":        `url_file = "` + secretFile(t, "https://hooks.example.org/services/T0/B0/hunter2\n") + `"`,
+		"alertmanager": `url = "https://alertmanager.example.org"`,
+		"syslog":       `address = "unix:///dev/log"`,
+		"exec":         `command = ["/bin/true"]`,
 	}
 }
 
@@ -65,7 +69,7 @@ func TestEveryKindOpensAndIsStrict(t *testing.T) {
 
 func TestUnknownKindNamesTheKnown(t *testing.T) {
 	_, err := Open(settings("pager", ""), Env{})
-	if err == nil || err.Error() != `channel desk: unknown kind "pager": use stdout, file, webhook, email` {
+	if err == nil || err.Error() != `channel desk: unknown kind "pager": use stdout, file, webhook, email, slack, alertmanager, syslog, exec` {
 		t.Errorf("got %v", err)
 	}
 }

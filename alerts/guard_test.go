@@ -36,21 +36,33 @@ func TestNoSpellingLeadsHome(t *testing.T) {
 		t.Fatalf("only %d spellings", len(spellings))
 	}
 	resolver := everythingIsHome(t)
+	signers, err := readSigners(secretFile(t, testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, host := range spellings {
-		set := webhookSettings{URL: "https://" + host + ":" + home.Port() + "/", SecretFile: secretFile(t, testSecret)}
 		for _, scheme := range []string{"http", "https"} {
-			c := &webhook{url: scheme + "://" + host + ":" + home.Port() + "/", now: timeNow, timeout: limit}
-			dialer := webhookDialer(set)
-			dialer.Resolver = resolver
-			c.client, err = webhookClient(set, dialer)
-			if err != nil {
-				t.Fatal(err)
+			target := scheme + "://" + host + ":" + home.Port() + "/"
+			to := func(set receiverSettings) *receiver {
+				dialer := set.dialer()
+				dialer.Resolver = resolver
+				client, err := httpClient(set, dialer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return &receiver{url: target, now: timeNow, timeout: limit, client: client}
 			}
-			err := c.Send(context.Background(), message(t, outage("x").Blind(testKey())))
-			if err == nil {
-				t.Errorf("%s://%s was reached", scheme, host)
-			} else if !strings.Contains(err.Error(), "public internet") && !strings.Contains(err.Error(), "cannot be read") && !strings.Contains(err.Error(), "host name") {
-				t.Errorf("%s://%s: %v", scheme, host, err)
+			for kind, c := range map[string]Channel{
+				"webhook":      &webhook{receiver: to(webhookSettings{URL: target}.receiver()), signers: signers},
+				"slack":        &slack{receiver: to(slackSettings{}.receiver(target))},
+				"alertmanager": &alertmanager{receiver: to(alertmanagerSettings{URL: target}.receiver())},
+			} {
+				err := c.Send(context.Background(), message(t, outage("x").Blind(testKey())))
+				if err == nil {
+					t.Errorf("%s: %s://%s was reached", kind, scheme, host)
+				} else if !strings.Contains(err.Error(), "public internet") && !strings.Contains(err.Error(), "cannot be read") && !strings.Contains(err.Error(), "host name") {
+					t.Errorf("%s: %s://%s: %v", kind, scheme, host, err)
+				}
 			}
 		}
 	}
