@@ -27,7 +27,7 @@ type alertmanagerSettings struct {
 	URL          string   `toml:"url"`           // as Prometheus has it, without /api/v2/alerts
 	Username     string   `toml:"username"`      // with password_file; empty: none is asked for
 	PasswordFile string   `toml:"password_file"` // holds the password
-	Detail       detail   `toml:"detail"`        // brief (default), full
+	Detail       string   `toml:"detail"`        // brief (default), full
 	ResolveAfter Duration `toml:"resolve_after"` // default 24h
 	AllowPrivate bool     `toml:"allow_private"` // permit private networks, and http
 	CAFile       string   `toml:"ca_file"`       // instead of the system's authorities
@@ -44,9 +44,10 @@ func openAlertmanager(s Settings, env Env) (Channel, error) {
 		return nil, err
 	}
 	set.URL = apiURL(set.URL)
-	c := &alertmanager{detail: set.Detail, resolveAfter: set.ResolveAfter.or(24 * time.Hour)}
+	shown, detailErr := readDetail(set.Detail)
+	c := &alertmanager{detail: shown, resolveAfter: set.ResolveAfter.or(24 * time.Hour)}
 	r, err := newReceiver(set.receiver(), env)
-	if err := together(err, c.logIn(set)); err != nil {
+	if err := together(err, detailErr, c.logIn(set)); err != nil {
 		return nil, err
 	}
 	c.receiver = r

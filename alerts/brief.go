@@ -14,17 +14,15 @@ const (
 	detailFull  detail = "full" // all of it
 )
 
-// UnmarshalText reads the key.
-func (d *detail) UnmarshalText(text []byte) error {
-	switch word := detail(text); word {
-	case "brief":
-		*d = detailBrief
-	case detailBrief, detailFull:
-		*d = word
-	default:
-		return fmt.Errorf(`unknown detail %q: use "brief" or "full"`, word)
+// readDetail reads the key.
+func readDetail(word string) (detail, error) {
+	switch word {
+	case "", "brief":
+		return detailBrief, nil
+	case "full":
+		return detailFull, nil
 	}
-	return nil
+	return detailBrief, fmt.Errorf(`unknown detail %q: use "brief" or "full"`, word)
 }
 
 // briefly says in one sentence what happened, without an address, a

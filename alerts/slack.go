@@ -23,7 +23,7 @@ type slack struct {
 
 type slackSettings struct {
 	URLFile      string   `toml:"url_file"`      // whoever knows the url can post: it is a secret
-	Detail       detail   `toml:"detail"`        // brief (default), full
+	Detail       string   `toml:"detail"`        // brief (default), full
 	AllowPrivate bool     `toml:"allow_private"` // permit private networks, and http: a Mattermost of one's own
 	CAFile       string   `toml:"ca_file"`       // instead of the system's authorities
 	Timeout      Duration `toml:"timeout"`       // default 20s
@@ -38,15 +38,16 @@ func openSlack(s Settings, env Env) (Channel, error) {
 	if err := s.Decode(&set); err != nil {
 		return nil, err
 	}
+	shown, detailErr := readDetail(set.Detail)
 	url, err := keyfile.Secret("url_file", set.URLFile)
-	if err != nil {
+	if err := together(err, detailErr); err != nil {
 		return nil, err
 	}
 	r, err := newReceiver(set.receiver(url), env)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("url_file: %w", err)
 	}
-	return &slack{receiver: r, detail: set.Detail}, nil
+	return &slack{receiver: r, detail: shown}, nil
 }
 
 // Send posts the alert once. Slack says "ok" when it has taken a message; an

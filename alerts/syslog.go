@@ -33,14 +33,14 @@ type syslog struct {
 }
 
 type syslogSettings struct {
-	Address    string       `toml:"address"`     // unix:///dev/log, tcp://host:601, tls://host:6514
-	Facility   string       `toml:"facility"`    // default local0
-	Format     syslogFormat `toml:"format"`      // text (default), cef, json
-	CAFile     string       `toml:"ca_file"`     // instead of the system's authorities
-	CertFile   string       `toml:"cert_file"`   // for a server that asks who is calling
-	KeyFile    string       `toml:"key_file"`    // of that certificate
-	AllowPlain bool         `toml:"allow_plain"` // permit tcp:// to another machine
-	Timeout    Duration     `toml:"timeout"`     // default 20s
+	Address    string   `toml:"address"`     // unix:///dev/log, tcp://host:601, tls://host:6514
+	Facility   string   `toml:"facility"`    // default local0
+	Format     string   `toml:"format"`      // text (default), cef, json
+	CAFile     string   `toml:"ca_file"`     // instead of the system's authorities
+	CertFile   string   `toml:"cert_file"`   // for a server that asks who is calling
+	KeyFile    string   `toml:"key_file"`    // of that certificate
+	AllowPlain bool     `toml:"allow_plain"` // permit tcp:// to another machine
+	Timeout    Duration `toml:"timeout"`     // default 20s
 }
 
 func openSyslog(s Settings, env Env) (Channel, error) {
@@ -48,8 +48,8 @@ func openSyslog(s Settings, env Env) (Channel, error) {
 	if err := s.Decode(&set); err != nil {
 		return nil, err
 	}
-	c := &syslog{format: set.Format, host: hostField(env.Host), version: env.Version, timeout: set.Timeout.or(20 * time.Second)}
-	if err := together(c.readAddress(set), c.readFacility(set.Facility)); err != nil {
+	c := &syslog{host: hostField(env.Host), version: env.Version, timeout: set.Timeout.or(20 * time.Second)}
+	if err := together(c.readAddress(set), c.readFacility(set.Facility), c.readFormat(set.Format)); err != nil {
 		return nil, err
 	}
 	return c, nil

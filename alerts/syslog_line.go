@@ -16,13 +16,12 @@ const (
 	syslogJSON syslogFormat = "json" // the body as every channel for programs gets it
 )
 
-// UnmarshalText reads the key.
-func (f *syslogFormat) UnmarshalText(text []byte) error {
-	switch word := syslogFormat(text); word {
+// readFormat reads the key.
+func (c *syslog) readFormat(word string) error {
+	switch c.format = syslogFormat(word); c.format {
 	case "text":
-		*f = syslogText
+		c.format = syslogText
 	case syslogText, syslogCEF, syslogJSON:
-		*f = word
 	default:
 		return fmt.Errorf(`unknown format %q: use "text", "cef" or "json"`, word)
 	}

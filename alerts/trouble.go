@@ -15,11 +15,11 @@ import (
 // the other side.
 func trouble(err error) string {
 	var (
-		dns   *net.DNSError
-		cert  *tls.CertificateVerificationError
-		tlsE  tls.RecordHeaderError
-		temp  net.Error
-		alert tls.AlertError
+		dns  *net.DNSError
+		cert *tls.CertificateVerificationError
+		tlsE tls.RecordHeaderError
+		temp net.Error
+		op   *net.OpError
 	)
 	switch {
 	case errors.Is(err, errPrivate):
@@ -34,7 +34,7 @@ func trouble(err error) string {
 		return "its certificate is not trusted for this host name: if its authority is your own, set ca_file"
 	case errors.As(err, &tlsE), errors.Is(err, http.ErrSchemeMismatch):
 		return "it does not speak TLS on this port"
-	case errors.As(err, &alert):
+	case errors.As(err, &op) && op.Op == "remote error": // the name of TLS's alerts
 		return "it refused the TLS connection: see whether it asks for a certificate of this side"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "it refused the connection"
