@@ -103,6 +103,20 @@ func TestFaultsAreFoundBeforeAnythingIsSent(t *testing.T) {
 		{"email", `smtp = "m:25"` + "\n" + `from = "a@b"` + "\n" + `to = ["a@b"]` + "\n" + `username = "u"`, "password_file is missing"},
 		{"email", `smtp = "m:25"` + "\n" + `from = "a@b"` + "\n" + `to = ["a@b"]` + "\n" + `password_file = "` + long + `"`, "without username"},
 		{"email", `smtp = "m:25"` + "\n" + `from = "a@b"` + "\n" + `to = ["a@b"]` + "\n" + `tls = "none"` + "\n" + `allow_plain = true` + "\n" + `username = "u"`, "never sent without TLS"},
+		{"slack", ``, "url_file is missing"},
+		{"slack", `url_file = "` + dir + `/none"`, "no such file"},
+		{"slack", `url_file = "` + secretFile(t, "http://x/hunter2") + `"`, "url_file: url must begin with https://"},
+		{"slack", `url_file = "` + secretFile(t, "hunter2") + `"`, "url_file: url cannot be read"},
+		{"slack", `url_file = "` + secretFile(t, "https://x/%zzhunter2") + `"`, "cannot be read"},
+		{"slack", `url_file = "` + secretFile(t, "https://x/hunter2") + `"` + "\n" + `detail = "all"`, "unknown detail"},
+		{"slack", `url = "https://x/hunter2"`, "strict"},
+		{"alertmanager", ``, "url is missing"},
+		{"alertmanager", `url = "http://127.0.0.1:9093"`, "allow_private = true"},
+		{"alertmanager", `url = "https://x"` + "\n" + `detail = "all"`, "unknown detail"},
+		{"alertmanager", `url = "https://x"` + "\n" + `resolve_after = "0"`, "is no duration"},
+		{"alertmanager", `url = "https://x"` + "\n" + `username = "u"`, "password_file is missing"},
+		{"alertmanager", `url = "https://x"` + "\n" + `password_file = "` + long + `"`, "without username"},
+		{"webhook", `url = "https://x/"` + "\n" + `secret_file = "credential:../hunter"`, "names no credential"},
 	} {
 		_, err := Open(settings(c.kind, c.text), Env{Stdout: &bytes.Buffer{}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

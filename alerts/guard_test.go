@@ -74,15 +74,12 @@ func TestNoSpellingLeadsHome(t *testing.T) {
 func TestWebhookStaysOutOfPrivateNetworksUnlessAllowed(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
-	table := `url = "` + server.URL + `/"` + "\n" + `secret_file = "` + secretFile(t, testSecret) + `"` + "\n" +
-		`ca_file = "` + secretFile(t, pemOf(server.Certificate().Raw)) + `"` + "\n"
+	trust := `ca_file = "` + secretFile(t, pemOf(server.Certificate().Raw)) + `"` + "\n"
 	for more, want := range map[string]string{"": "public internet", "allow_private = true": "404"} {
-		c, err := Open(settings("webhook", table+more), Env{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Send(context.Background(), message(t, outage("x").Blind(testKey()))); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q gives %v, not %q", more, err, want)
+		for kind, c := range posting(t, server.URL, trust+more) {
+			if err := c.Send(context.Background(), message(t, outage("x").Blind(testKey()))); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %q gives %v, not %q", kind, more, err, want)
+			}
 		}
 	}
 }
