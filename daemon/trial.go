@@ -19,7 +19,7 @@ func DeliverTrial(ctx context.Context, config *Config, channel alerts.Channel, s
 	}
 	finishing, done := outlasting(ctx, lastWord)
 	defer done()
-	d := &deliverer{name: name, channel: channel, store: store, zone: config.Zone, log: slog.New(slog.DiscardHandler)}
+	d := &deliverer{name: name, channel: channel, store: store.Queue, zone: config.Zone, log: slog.New(slog.DiscardHandler)}
 	failed := d.try(ctx, delivery)
 	if failed != nil && ctx.Err() != nil {
 		failed = fmt.Errorf("the test was interrupted")

@@ -62,14 +62,14 @@ func (s *Store) ClaimTrial(ctx context.Context, id alerts.ID, channel string, le
 // TrialFailed ends a test that was tried and failed. It is not tried again, and
 // no other channel is told: whoever asked for it sees it. No time of death is
 // noted, which keeps it out of the daily report.
-func (s *Store) TrialFailed(ctx context.Context, d Delivery, reason string) error {
-	_, err := s.pool.Exec(ctx, `
+func (q Queue) TrialFailed(ctx context.Context, d Delivery, reason string) error {
+	_, err := q.pool.Exec(ctx, q.on(`
 		UPDATE btcwatch.delivery
 		SET state = 'dead', leased_until = NULL, last_error = $4
 		WHERE alert_id = $1
 		  AND channel = $2
 		  AND lease = $3
-		  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease, reason)
+		  AND state = 'waiting'`), d.Alert[:], d.Channel, d.lease, reason)
 	if err != nil {
 		return fmt.Errorf("note that the test of the channel %s failed: %w", d.Channel, err)
 	}
