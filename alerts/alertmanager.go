@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"btcwatch/keyfile"
@@ -21,6 +22,11 @@ type alertmanager struct {
 	detail       detail
 	resolveAfter time.Duration
 	credentials  string // of the Authorization header
+
+	mu sync.Mutex
+	// ended remembers which alerts were ended here: the beginning of an outage
+	// that is tried again may come after its end, and must not last then.
+	ended map[ID]bool
 }
 
 type alertmanagerSettings struct {
@@ -86,7 +92,31 @@ func (c *alertmanager) Send(ctx context.Context, m Message) error {
 	if c.credentials != "" {
 		header.Set("Authorization", c.credentials)
 	}
-	return c.post(ctx, header, encodeJSON(c.alerts(m)), nil)
+	if err := c.post(ctx, header, encodeJSON(c.alerts(m)), nil); err != nil {
+		return err
+	}
+	if _, ends := endOf(m.Decoded); ends && m.ReplyTo != nil {
+		c.end(*m.ReplyTo)
+	}
+	return nil
+}
+
+// maxEnded is how many ends are remembered.
+const maxEnded = 1000
+
+func (c *alertmanager) end(id ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended == nil || len(c.ended) >= maxEnded {
+		c.ended = map[ID]bool{}
+	}
+	c.ended[id] = true
+}
+
+func (c *alertmanager) over(id ID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended[id]
 }
 
 // postedAlert is an alert as the API takes it. What tells alerts apart there is
@@ -134,7 +164,7 @@ func (c *alertmanager) alerts(m Message) []postedAlert {
 	}
 	now := c.now().UTC()
 	own.EndsAt = now.Add(c.resolveAfter)
-	if lasts(m.Decoded) {
+	if lasts(m.Decoded) && !c.over(m.ID) {
 		own.EndsAt = now.Add(lasting)
 	}
 	if own.StartsAt.After(now) {

@@ -34,7 +34,12 @@ func ends(t *testing.T) map[string][2]Alert {
 	well := outage("mempool.space")
 	well.Until = well.At.Add(time.Hour)
 	well.At = well.Until
+	unusable := blindness("canary", "canary")
+	unusable.Reason = CanaryWatched
+	usable := unusable
+	usable.Until, usable.Hole.Closed = usable.At, ptr(true)
 	return map[string][2]Alert{
+		"usable":     {unusable.Blind(testKey()), usable.Restored(testKey())},
 		"restored":   {blindness("blocks", "blocks").Blind(testKey()), over.Restored(testKey())},
 		"with hole":  {blindness("blocks", "blocks").Blind(testKey()), hole.Restored(testKey())},
 		"recovered":  {outage("mempool.space").ExplorerFailing(testKey()), well.ExplorerRecovered(testKey())},
@@ -66,7 +71,7 @@ func TestWhatEndsHasTheLabelsOfWhatItEnds(t *testing.T) {
 			t.Errorf("%s: over from %s to %s", name, last[0].StartsAt, last[0].EndsAt)
 		}
 		alone := len(last) == 1
-		if alone != (name == "restored" || name == "recovered" || name == "goes on") {
+		if alone != (name == "restored" || name == "recovered" || name == "goes on" || name == "usable") {
 			t.Errorf("%s: %d alerts", name, len(last))
 		}
 		if !alone && (last[1].Labels.AlertID != pair[1].ID.String() || !last[1].EndsAt.Equal(now.Add(24*time.Hour))) {
@@ -94,6 +99,31 @@ func TestAnAlertThatComesLateIsNotOver(t *testing.T) {
 	}
 	if c.url != "https://example.org/api/v2/alerts" {
 		t.Errorf("posts to %s", c.url)
+	}
+}
+
+// TestAnEndThatComesFirstCounts: the beginning of an outage that could not be
+// delivered in time is told, and does not last for ever.
+func TestAnEndThatComesFirstCounts(t *testing.T) {
+	var last []postedAlert
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		last = nil
+		json.NewDecoder(r.Body).Decode(&last)
+	}))
+	t.Cleanup(server.Close)
+	now := at("2026-03-01T13:00:00Z")
+	for name, pair := range ends(t) {
+		c := openAt(t, "alertmanager", `url = "`+server.URL+`"`+"\nallow_private = true", now)
+		m := message(t, pair[1])
+		m.ReplyTo = &pair[0].ID
+		for i, sent := range []Message{m, message(t, pair[0])} {
+			if err := c.Send(context.Background(), sent); err != nil {
+				t.Fatalf("%s: %d: %v", name, i, err)
+			}
+		}
+		if len(last) != 1 || last[0].Labels.AlertID != pair[0].ID.String() || !last[0].EndsAt.Equal(now.Add(24*time.Hour)) {
+			t.Errorf("%s: %+v", name, last)
+		}
 	}
 }
 

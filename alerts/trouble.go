@@ -38,6 +38,8 @@ func trouble(err error) string {
 		return "it refused the TLS connection: see whether it asks for a certificate of this side"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "it refused the connection"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ENOTCONN):
+		return "it broke off the connection"
 	case errors.Is(err, syscall.ENOENT):
 		return "there is no such socket here: see that the service behind it runs"
 	case errors.Is(err, syscall.EACCES):
