@@ -35,6 +35,9 @@ const (
 	exitRefused = 65 // EX_DATAERR: it will never take this alert
 )
 
+// longestProgram is how long a program may take: less than a whole try may.
+const longestProgram = 40 * time.Second
+
 func openProgram(s Settings, _ Env) (Channel, error) {
 	var set programSettings
 	if err := s.Decode(&set); err != nil {
@@ -51,7 +54,11 @@ func openProgram(s Settings, _ Env) (Channel, error) {
 			return nil, errors.New("command: an argument holds a NUL, which no program can be given")
 		}
 	}
-	return &program{command: set.Command, timeout: set.Timeout.or(30 * time.Second)}, nil
+	timeout := set.Timeout.or(30 * time.Second)
+	if timeout > longestProgram {
+		return nil, fmt.Errorf("timeout: a program may take at most %s: let it hand over what takes longer", longestProgram)
+	}
+	return &program{command: set.Command, timeout: timeout}, nil
 }
 
 // runnable looks whether a program can be started, and by this user.

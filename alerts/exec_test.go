@@ -157,13 +157,14 @@ func TestExecSaysWhatCannotBeStarted(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for table, want := range map[string]string{
-		``:                                  "command is missing",
-		`command = []`:                      "command is missing",
-		`command = ["sh"]`:                  "no whole path",
-		`command = ["` + path + `"]`:        "there is no program",
-		`command = ["` + dir + `"]`:         "make it executable",
-		`command = ["/bin/true", ""]`:       "",
-		`command = ["/bin/true", "\u0000"]`: "NUL",
+		``:                           "command is missing",
+		`command = []`:               "command is missing",
+		`command = ["sh"]`:           "no whole path",
+		`command = ["` + path + `"]`: "there is no program",
+		`command = ["` + dir + `"]`:  "make it executable",
+		`command = ["/bin/true"]` + "\ntimeout = \"41s\"": "at most 40s",
+		`command = ["/bin/true", ""]`:                     "",
+		`command = ["/bin/true", "\u0000"]`:               "NUL",
 	} {
 		_, err := Open(settings("exec", table), Env{})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
