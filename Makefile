@@ -32,6 +32,7 @@ build: need-go ## build bin/btcwatch
 
 test: deps check ## everything: format, vet, staticcheck, all tests with the race detector
 	@sh deploy/promtool.sh
+	@sh deploy/receivers.sh
 	go test -race -timeout 15m ./...
 
 check: need-go

@@ -30,6 +30,7 @@ const (
 	ListChanged          Type = "list.changed"
 	ChannelFailing       Type = "channel.failing" // deliveries of a channel died
 	ReportDaily          Type = "report.daily"
+	ChannelTest          Type = "channel.test" // a person asked whether a channel works; no alert
 )
 
 // Types lists all types.
@@ -37,7 +38,7 @@ func Types() []Type {
 	return []Type{
 		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, TransactionRefuted,
 		ChainReorged, ChainStuck,
-		ExplorerFailing, ExplorerRecovered, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily,
+		ExplorerFailing, ExplorerRecovered, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily, ChannelTest,
 	}
 }
 

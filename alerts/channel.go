@@ -19,27 +19,46 @@ type Env struct {
 // kinds is every kind of channel. A new one is one file and one line here.
 func kinds() []kind {
 	return []kind{
-		{"stdout", true, openStdout},
-		{"file", true, openFile},
-		{"webhook", false, openWebhook},
-		{"email", false, openEmail},
+		{"stdout", here, openStdout, "It is on this command's or the daemon's standard output"},
+		{"file", here, openFile, "It is in the file, on disk"},
+		{"webhook", elsewhere, openWebhook, "The receiver answered that it has it"},
+		{"email", elsewhere, openEmail, "The mail server has taken it for every recipient; whether it reaches their inboxes only a look there shows"},
+		{"slack", elsewhere, openSlack, "Slack answered that it has it; look into its channel"},
+		{"alertmanager", elsewhere, openAlertmanager, "Alertmanager has taken it; whom it tells is decided by its routes"},
+		{"syslog", syslogLocal, openSyslog, "It was handed over in good order, which is all that syslog lets one know; look for its id there"},
+		{"exec", here, openProgram, "The program ended with exit code 0"},
 	}
 }
 
 type kind struct {
 	name  string
-	local bool // ends on this machine: of several daemons only the leader serves it
+	local func(Settings) bool // ends on this machine: of several daemons only the leader serves it
 	open  func(Settings, Env) (Channel, error)
+	taken string // what it means that an alert was delivered
 }
 
-// Local says whether channels of a kind end on the machine that serves them.
-func Local(name string) bool {
+func here(Settings) bool      { return true }
+func elsewhere(Settings) bool { return false }
+
+// Local says whether a channel ends on the machine that serves it.
+func Local(s Settings) bool {
 	for _, k := range kinds() {
-		if k.name == name {
-			return k.local
+		if k.name == s.Kind {
+			return k.local(s)
 		}
 	}
 	return false
+}
+
+// Taken says in words what it means that a channel of a kind has delivered an
+// alert.
+func Taken(name string) string {
+	for _, k := range kinds() {
+		if k.name == name {
+			return k.taken
+		}
+	}
+	return ""
 }
 
 // Kinds are the names that kind = "…" may have.

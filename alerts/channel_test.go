@@ -35,10 +35,14 @@ const testSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 // good holds settings for every kind that need nothing of the network to open.
 func good(t *testing.T) map[string]string {
 	return map[string]string{
-		"stdout":  ``,
-		"file":    `path = "` + filepath.Join(t.TempDir(), "alerts.jsonl") + `"`,
-		"webhook": `url = "https://example.org/hook"` + "\n" + `secret_file = "` + secretFile(t, testSecret+"\n") + `"`,
-		"email":   `smtp = "mail.example.org:587"` + "\n" + `from = "btcwatch <btcwatch@example.org>"` + "\n" + `to = ["desk@example.org"]`,
+		"stdout":       ``,
+		"file":         `path = "` + filepath.Join(t.TempDir(), "alerts.jsonl") + `"`,
+		"webhook":      `url = "https://example.org/hook"` + "\n" + `secret_file = "` + secretFile(t, testSecret+"\n") + `"`,
+		"email":        `smtp = "mail.example.org:587"` + "\n" + `from = "btcwatch <btcwatch@example.org>"` + "\n" + `to = ["desk@example.org"]`,
+		"slack":        `url_file = "` + secretFile(t, "https://hooks.example.org/services/T0/B0/hunter2\n") + `"`,
+		"alertmanager": `url = "https://alertmanager.example.org"`,
+		"syslog":       `address = "unix:///dev/log"`,
+		"exec":         `command = ["/bin/true"]`,
 	}
 }
 
@@ -65,7 +69,7 @@ func TestEveryKindOpensAndIsStrict(t *testing.T) {
 
 func TestUnknownKindNamesTheKnown(t *testing.T) {
 	_, err := Open(settings("pager", ""), Env{})
-	if err == nil || err.Error() != `channel desk: unknown kind "pager": use stdout, file, webhook, email` {
+	if err == nil || err.Error() != `channel desk: unknown kind "pager": use stdout, file, webhook, email, slack, alertmanager, syslog, exec` {
 		t.Errorf("got %v", err)
 	}
 }
@@ -99,6 +103,20 @@ func TestFaultsAreFoundBeforeAnythingIsSent(t *testing.T) {
 		{"email", `smtp = "m:25"` + "\n" + `from = "a@b"` + "\n" + `to = ["a@b"]` + "\n" + `username = "u"`, "password_file is missing"},
 		{"email", `smtp = "m:25"` + "\n" + `from = "a@b"` + "\n" + `to = ["a@b"]` + "\n" + `password_file = "` + long + `"`, "without username"},
 		{"email", `smtp = "m:25"` + "\n" + `from = "a@b"` + "\n" + `to = ["a@b"]` + "\n" + `tls = "none"` + "\n" + `allow_plain = true` + "\n" + `username = "u"`, "never sent without TLS"},
+		{"slack", ``, "url_file is missing"},
+		{"slack", `url_file = "` + dir + `/none"`, "no such file"},
+		{"slack", `url_file = "` + secretFile(t, "http://x/hunter2") + `"`, "url_file: url must begin with https://"},
+		{"slack", `url_file = "` + secretFile(t, "hunter2") + `"`, "url_file: url cannot be read"},
+		{"slack", `url_file = "` + secretFile(t, "https://x/%zzhunter2") + `"`, "cannot be read"},
+		{"slack", `url_file = "` + secretFile(t, "https://x/hunter2") + `"` + "\n" + `detail = "all"`, "unknown detail"},
+		{"slack", `url = "https://x/hunter2"`, "strict"},
+		{"alertmanager", ``, "url is missing"},
+		{"alertmanager", `url = "http://127.0.0.1:9093"`, "allow_private = true"},
+		{"alertmanager", `url = "https://x"` + "\n" + `detail = "all"`, "unknown detail"},
+		{"alertmanager", `url = "https://x"` + "\n" + `resolve_after = "0"`, "is no duration"},
+		{"alertmanager", `url = "https://x"` + "\n" + `username = "u"`, "password_file is missing"},
+		{"alertmanager", `url = "https://x"` + "\n" + `password_file = "` + long + `"`, "without username"},
+		{"webhook", `url = "https://x/"` + "\n" + `secret_file = "credential:../hunter"`, "names no credential"},
 	} {
 		_, err := Open(settings(c.kind, c.text), Env{Stdout: &bytes.Buffer{}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

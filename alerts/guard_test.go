@@ -36,21 +36,33 @@ func TestNoSpellingLeadsHome(t *testing.T) {
 		t.Fatalf("only %d spellings", len(spellings))
 	}
 	resolver := everythingIsHome(t)
+	signers, err := readSigners(secretFile(t, testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, host := range spellings {
-		set := webhookSettings{URL: "https://" + host + ":" + home.Port() + "/", SecretFile: secretFile(t, testSecret)}
 		for _, scheme := range []string{"http", "https"} {
-			c := &webhook{url: scheme + "://" + host + ":" + home.Port() + "/", now: timeNow, timeout: limit}
-			dialer := webhookDialer(set)
-			dialer.Resolver = resolver
-			c.client, err = webhookClient(set, dialer)
-			if err != nil {
-				t.Fatal(err)
+			target := scheme + "://" + host + ":" + home.Port() + "/"
+			to := func(set receiverSettings) *receiver {
+				dialer := set.dialer()
+				dialer.Resolver = resolver
+				client, err := httpClient(set, dialer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return &receiver{url: target, now: timeNow, timeout: limit, client: client}
 			}
-			err := c.Send(context.Background(), message(t, outage("x").Blind(testKey())))
-			if err == nil {
-				t.Errorf("%s://%s was reached", scheme, host)
-			} else if !strings.Contains(err.Error(), "public internet") && !strings.Contains(err.Error(), "cannot be read") && !strings.Contains(err.Error(), "host name") {
-				t.Errorf("%s://%s: %v", scheme, host, err)
+			for kind, c := range map[string]Channel{
+				"webhook":      &webhook{receiver: to(webhookSettings{URL: target}.receiver()), signers: signers},
+				"slack":        &slack{receiver: to(slackSettings{}.receiver(target))},
+				"alertmanager": &alertmanager{receiver: to(alertmanagerSettings{URL: target}.receiver())},
+			} {
+				err := c.Send(context.Background(), message(t, outage("x").Blind(testKey())))
+				if err == nil {
+					t.Errorf("%s: %s://%s was reached", kind, scheme, host)
+				} else if !strings.Contains(err.Error(), "public internet") && !strings.Contains(err.Error(), "cannot be read") && !strings.Contains(err.Error(), "host name") {
+					t.Errorf("%s: %s://%s: %v", kind, scheme, host, err)
+				}
 			}
 		}
 	}
@@ -62,15 +74,12 @@ func TestNoSpellingLeadsHome(t *testing.T) {
 func TestWebhookStaysOutOfPrivateNetworksUnlessAllowed(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
-	table := `url = "` + server.URL + `/"` + "\n" + `secret_file = "` + secretFile(t, testSecret) + `"` + "\n" +
-		`ca_file = "` + secretFile(t, pemOf(server.Certificate().Raw)) + `"` + "\n"
+	trust := `ca_file = "` + secretFile(t, pemOf(server.Certificate().Raw)) + `"` + "\n"
 	for more, want := range map[string]string{"": "public internet", "allow_private = true": "404"} {
-		c, err := Open(settings("webhook", table+more), Env{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Send(context.Background(), message(t, outage("x").Blind(testKey()))); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q gives %v, not %q", more, err, want)
+		for kind, c := range posting(t, server.URL, trust+more) {
+			if err := c.Send(context.Background(), message(t, outage("x").Blind(testKey()))); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %q gives %v, not %q", kind, more, err, want)
+			}
 		}
 	}
 }

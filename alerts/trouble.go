@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 )
@@ -18,6 +19,7 @@ func trouble(err error) string {
 		cert *tls.CertificateVerificationError
 		tlsE tls.RecordHeaderError
 		temp net.Error
+		op   *net.OpError
 	)
 	switch {
 	case errors.Is(err, errPrivate):
@@ -30,10 +32,20 @@ func trouble(err error) string {
 		return "its host name was not found"
 	case errors.As(err, &cert):
 		return "its certificate is not trusted for this host name: if its authority is your own, set ca_file"
-	case errors.As(err, &tlsE):
+	case errors.As(err, &tlsE), errors.Is(err, http.ErrSchemeMismatch):
 		return "it does not speak TLS on this port"
+	case errors.As(err, &op) && op.Op == "remote error": // the name of TLS's alerts
+		return "it refused the TLS connection: see whether it asks for a certificate of this side"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "it refused the connection"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ENOTCONN):
+		return "it broke off the connection"
+	case errors.Is(err, syscall.ENOENT):
+		return "there is no such socket here: see that the service behind it runs"
+	case errors.Is(err, syscall.EACCES):
+		return "this user may not write to it"
+	case errors.Is(err, syscall.EMSGSIZE):
+		return "the message is too large for it"
 	}
 	return "the connection failed"
 }

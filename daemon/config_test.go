@@ -205,7 +205,12 @@ func uncommented(t *testing.T) string {
 	if err := os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	url := filepath.Join(dir, "slack.url")
+	if err := os.WriteFile(url, []byte("https://hooks.example.com/services/T0/B0/x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	text := regexp.MustCompile(`(?m)^#([a-z\[])`).ReplaceAllString(string(example), "$1")
+	text = strings.ReplaceAll(text, "/etc/btcwatch/slack.url", url)
 	text = strings.ReplaceAll(text, "/etc/btcwatch/webhook.secret", secret)
 	return strings.ReplaceAll(text, "/var/lib/btcwatch", dir)
 }

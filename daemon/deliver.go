@@ -134,6 +134,9 @@ func (d *deliverer) finish(ctx context.Context, delivery sql.Delivery, failed er
 	if failed == nil {
 		return d.delivered(ctx, delivery)
 	}
+	if trial(delivery) {
+		return d.store.TrialFailed(ctx, delivery, words(failed))
+	}
 	next, again := alerts.NextTry(delivery.Attempt)
 	if later, ok := alerts.RetryAfter(failed); ok {
 		next = max(next, later)

@@ -308,7 +308,7 @@ func (l *leader) roundLengths(ctx context.Context) (map[string]time.Duration, er
 func (w *watch) deliverers(writer *sql.Writer) []*deliverer {
 	var all []*deliverer
 	for _, c := range w.channels {
-		if writer == nil && alerts.Local(c.settings.Kind) {
+		if writer == nil && alerts.Local(c.settings) {
 			continue
 		}
 		all = append(all, &deliverer{

@@ -230,7 +230,7 @@ func newWatch(d *daemon, config *Config) (*watch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the channel %s: %w", settings.Name, err)
 		}
-		if alerts.Local(settings.Kind) {
+		if alerts.Local(settings) {
 			channel = newUnwaited(channel)
 		}
 		w.channels = append(w.channels, openChannel{settings, channel, make(chan struct{}, 1)})

@@ -1,5 +1,5 @@
-// Package keyfile reads what keys of the configuration name by a file: secrets
-// and certificates. It is told a key's name for its messages, and keeps nothing
+// Package keyfile reads what keys of the configuration name by a file, or by the
+// credential that systemd keeps in one: secrets and certificates. It is told a key's name for its messages, and keeps nothing
 // of what it reads.
 package keyfile
 
@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -18,9 +17,9 @@ func Secret(key, path string) (string, error) {
 	if path == "" {
 		return "", fmt.Errorf("%s is missing: name a file that holds the secret", key)
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := read(key, path)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
+		return "", err
 	}
 	secret := strings.TrimSpace(string(raw))
 	if secret == "" {
@@ -37,13 +36,39 @@ func Trust(key, path string) (*tls.Config, error) {
 	if path == "" {
 		return config, nil
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := read(key, path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, err
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(raw) {
 		return nil, fmt.Errorf("%s: %s holds no certificate in PEM form", key, path)
 	}
 	return config, nil
+}
+
+// Pair adds to a configuration the certificate by which this program shows who
+// it is, and its key, both in PEM form; none where no file is given.
+func Pair(config *tls.Config, certKey, certPath, keyKey, keyPath string) error {
+	switch {
+	case certPath == "" && keyPath == "":
+		return nil
+	case certPath == "" || keyPath == "":
+		return fmt.Errorf("%s and %s belong together: give both or neither", certKey, keyKey)
+	}
+	cert, err := read(certKey, certPath)
+	if err != nil {
+		return err
+	}
+	private, err := read(keyKey, keyPath)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, private)
+	if err != nil {
+		// Its text may tell of what the files hold.
+		return fmt.Errorf("%s and %s hold no certificate and its private key in PEM form", certKey, keyKey)
+	}
+	config.Certificates = []tls.Certificate{pair}
+	return nil
 }

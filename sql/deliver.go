@@ -217,12 +217,14 @@ func (c *commit) buryWaiting(ctx context.Context, configured []string) error {
 		    SET state = 'dead', died_at = now(), leased_until = NULL, last_error = $2
 		    WHERE state = 'waiting'
 		      AND channel <> ALL ($1)
-		    RETURNING channel
+		    RETURNING channel, alert_id
 		)
-		SELECT channel, count(*)
-		FROM dead
-		GROUP BY channel
-		ORDER BY channel`, configured, reason)
+		SELECT d.channel, count(*)
+		FROM dead d
+		JOIN btcwatch.alert a ON a.id = d.alert_id
+		WHERE a.type <> 'channel.test'
+		GROUP BY d.channel
+		ORDER BY d.channel`, configured, reason)
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,7 @@ func (c *commit) deliveredSince(ctx context.Context, o Outage, h *alerts.Hole) e
 		FROM btcwatch.delivery d
 		JOIN btcwatch.alert a ON a.id = d.alert_id
 		WHERE d.channel = $1
+		  AND a.type <> 'channel.test'
 		  AND a.opened_at >= $2`, o.Name, o.Since, LateAfter).Scan(&h.Late, &h.Dead)
 	if err != nil {
 		return fmt.Errorf("count what was delivered late: %w", err)
@@ -126,6 +127,7 @@ func (s *Store) LateDeliveries(ctx context.Context) ([]LateChannel, error) {
 		FROM btcwatch.delivery d
 		JOIN btcwatch.alert a ON a.id = d.alert_id
 		WHERE d.state = 'waiting'
+		  AND a.type <> 'channel.test'
 		  AND NOT EXISTS (
 		      SELECT
 		      FROM btcwatch.outage o

@@ -79,6 +79,7 @@ const selectChannels = `
 	FROM btcwatch.delivery d
 	JOIN btcwatch.alert a ON a.id = d.alert_id
 	WHERE d.state IN ('waiting', 'dead')
+	  AND a.type <> 'channel.test'
 	GROUP BY d.channel
 	ORDER BY d.channel`
 
