@@ -3,6 +3,7 @@ package explorer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -100,14 +101,23 @@ func (p *Pace) Spent() []Spent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.forget()
-	return append([]Spent(nil), p.spent...)
+	return slices.Clone(p.spent)
 }
 
-// Resume adds what was sent in an earlier life.
+// Resume takes up what was sent in an earlier life, oldest first. Of a stretch in
+// both, the greater number counts: it may be our own that was saved.
 func (p *Pace) Resume(before []Spent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.spent = append(append([]Spent(nil), before...), p.spent...)
+	sent := map[time.Time]int64{}
+	for _, s := range slices.Concat(before, p.spent) {
+		sent[s.At.UTC()] = max(sent[s.At.UTC()], s.Requests)
+	}
+	p.spent = nil
+	for at, requests := range sent {
+		p.spent = append(p.spent, Spent{At: at, Requests: requests})
+	}
+	slices.SortFunc(p.spent, func(a, b Spent) int { return a.At.Compare(b.At) })
 }
 
 // spend counts a request that is sent. Without a budget nobody needs to know.
