@@ -22,6 +22,7 @@ type suspect struct {
 	probed time.Time // when it was last probed and nothing false seen; zero: not since the last lie, or in this life
 	told   bool      // the open outage names the lie
 	dirty  bool      // something is not saved yet
+	lied   bool      // since it was last judged
 }
 
 // contested is an answer that contradicts a person's word, and not what anybody
@@ -48,7 +49,7 @@ func (h *health) catch(name string, now time.Time, err error) {
 		h.suspects[name] = s
 		h.log.Warn("explorer caught in something false, it is in quarantine", "explorer", name, "error", err)
 	}
-	s.LastLie, s.Clean, s.probed, s.dirty = now, 0, time.Time{}, true
+	s.LastLie, s.Clean, s.probed, s.dirty, s.lied = now, 0, time.Time{}, true, true
 }
 
 // trusted says whether an explorer's word counts.
@@ -121,7 +122,7 @@ func (h *health) keepQuarantines(ctx context.Context) error {
 	for name, s := range h.suspected() {
 		switch {
 		case s.ID != 0 && !lasts[s.ID]:
-			err = h.cleared(ctx, name, s)
+			h.cleared(name, s)
 		case s.Clean >= h.settings.Quarantine:
 			h.log.Info("explorer was clean for long enough, its quarantine is over", "explorer", name, "since", s.Since)
 			if err = h.writer.EndQuarantine(ctx, name); err == nil {
@@ -162,27 +163,22 @@ func (h *health) keepQuarantine(ctx context.Context, name string, s suspect) err
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if now := h.suspects[name]; now != nil {
-		now.ID, now.dirty = q.ID, now.LastLie != s.LastLie || now.probed != s.probed
+		now.ID, now.lied = q.ID, now.LastLie != s.LastLie
+		now.dirty = now.lied || now.probed != s.probed
 	}
 	return nil
 }
 
-// cleared takes up that a person trusts an explorer again. What it said since
-// then that is false begins another quarantine.
-func (h *health) cleared(ctx context.Context, name string, s suspect) error {
-	at, err := h.store.ClearedAt(ctx, s.ID)
-	if err != nil {
-		return err
-	}
+// cleared takes up that a person trusts an explorer again. What it said that is
+// false since it was last judged begins another quarantine.
+func (h *health) cleared(name string, s suspect) {
 	h.log.Info("quarantine cleared", "explorer", name, "since", s.Since)
-	again := s.LastLie.After(at)
 	h.release(name)
-	if again {
+	if s.lied {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.suspects[name] = &suspect{Quarantine: sql.Quarantine{Explorer: name, Since: s.LastLie, Reason: s.Reason, LastLie: s.LastLie}, dirty: true}
 	}
-	return nil
 }
 
 // release trusts an explorer again: its lies are forgotten, its failures not.

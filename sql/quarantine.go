@@ -140,15 +140,3 @@ func (s *Store) SaveClean(ctx context.Context, q Quarantine) error {
 	}
 	return nil
 }
-
-// ClearedAt is when a quarantine ended; zero while it lasts.
-func (s *Store) ClearedAt(ctx context.Context, id int64) (at time.Time, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT at FROM btcwatch.quarantine_end WHERE quarantine_id = $1`, id).Scan(&at)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return at, nil
-	}
-	if err != nil {
-		return at, fmt.Errorf("read when a quarantine ended: %w", err)
-	}
-	return at, nil
-}
