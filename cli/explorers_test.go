@@ -1,13 +1,11 @@
 package cli_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
 
 	"btcwatch/chain/explorer"
-	"btcwatch/cli"
 	"btcwatch/sql"
 )
 
@@ -16,9 +14,9 @@ import (
 func TestExplorersListAndClear(t *testing.T) {
 	_, store, file := followed(t)
 	run := func(args ...string) (code int, out, said string) {
-		var o, e bytes.Buffer
-		code = cli.Main(append([]string{"--config", file}, args...), "v1", cli.Terminal{Out: &o, Err: &e, In: strings.NewReader(""), Getenv: func(string) string { return "" }})
-		return code, o.String(), e.String()
+		p := sit("")
+		code = p.types(append([]string{"--config", file}, args...)...)
+		return code, p.out.String(), p.err.String()
 	}
 	if code, _, said := run("explorers", "list"); code != 0 || !strings.Contains(said, "a of "+file+" was never asked yet") {
 		t.Errorf("before any daemon: exit %d, %s", code, said)

@@ -42,8 +42,8 @@ ALTER TABLE btcwatch.explorer_now ADD COLUMN requests_per_day bigint;
 CREATE OR REPLACE VIEW report.explorers AS
 SELECT e.name, n.kind, n.operator, n.state, n.tip_height, n.last_success_at, n.last_error, n.last_error_at, n.failovers,
        n.state_since, q.since AS quarantined_since, q.reason AS quarantine_reason,
-       greatest(0, n.requests_per_hour - s.hour)::bigint AS left_this_hour,
-       greatest(0, n.requests_per_day - s.day)::bigint AS left_this_day
+       CASE WHEN n.requests_per_hour IS NOT NULL THEN greatest(0, n.requests_per_hour - s.hour)::bigint END AS left_this_hour,
+       CASE WHEN n.requests_per_day IS NOT NULL THEN greatest(0, n.requests_per_day - s.day)::bigint END AS left_this_day
 FROM btcwatch.explorer e
 JOIN btcwatch.explorer_now n ON n.explorer_id = e.id
 LEFT JOIN LATERAL (
