@@ -13,8 +13,7 @@ import (
 
 // How long an explorer is left alone that says "too many requests": as long
 // as it asks, up to longestPause; where it does not say, doubling from
-// firstPause to lastPause. Who denies access is left alone in the same way: to
-// go on asking makes a ban longer.
+// firstPause to lastPause. Who denies access is left alone for as long as it asks.
 const (
 	longestPause = 24 * time.Hour
 	firstPause   = 5 * time.Second
