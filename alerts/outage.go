@@ -17,6 +17,7 @@ type Outage struct {
 	Until   time.Time // zero while it lasts
 	Reason  string    // in our own words, never the other side's text
 	At      time.Time // when it was noticed, or found over
+	Caught  bool      // the explorer said something provably false, and is in quarantine
 	Times   int       // how often an explorer's answers went bad in that time; 0: not known
 	Hole    Hole      // what became of what was missed, once it is over
 }
@@ -27,6 +28,10 @@ func (o Outage) ExplorerFailing(key Key) Alert {
 	d.Explorer = o.Name
 	d.Summary = fmt.Sprintf("The explorer %s fails at something that it is asked for, and has since %s%s.", clean(o.Name), clock(o.Since, nil), o.because())
 	d.Next = "A message follows when it answers again. Run btcwatch check to see all explorers."
+	if o.Caught {
+		d.Summary = fmt.Sprintf("The explorer %s said something false%s. It is not believed any more, nor asked about addresses.", clean(o.Name), o.because())
+		d.Next = "Ask who runs it, or take it out of the configuration. It is trusted again when it was clean for long enough, or once you have run btcwatch explorers clear " + clean(o.Name) + " --reason TEXT."
+	}
 	return o.alert(key, ExplorerFailing, Low, d)
 }
 

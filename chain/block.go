@@ -22,6 +22,19 @@ var ErrFalseBlock = errors.New("false block")
 // the explorer is on another branch, or the chain was reorganised.
 var ErrUnlinked = errors.New("block does not follow the last one")
 
+// ErrEarly is wrapped beside ErrFalseBlock when a block is dated more than two
+// hours ahead of this machine's clock: either may be wrong.
+var ErrEarly = errors.New("it is dated ahead of this machine's clock")
+
+// early adds ErrEarly where that is what btcd found.
+func early(err error) error {
+	var rule blockchain.RuleError
+	if errors.As(err, &rule) && rule.ErrorCode == blockchain.ErrTimeTooNew {
+		return fmt.Errorf("%w: %w", ErrEarly, err)
+	}
+	return err
+}
+
 // Tip is the block that the next one must follow.
 type Tip struct {
 	Height int32
@@ -111,7 +124,7 @@ func VerifyBlock(raw []byte, want chainhash.Hash, tip Tip, params *chaincfg.Para
 func checkContents(block *btcutil.Block, params *chaincfg.Params, now time.Time) error {
 	height := block.Height()
 	if err := blockchain.CheckBlockSanity(block, params.PowLimit, clock{now}); err != nil {
-		return fmt.Errorf("%w: %s: %v", ErrFalseBlock, named(height), err)
+		return fmt.Errorf("%w: %s: %w", ErrFalseBlock, named(height), early(err))
 	}
 	witness := false
 	for _, tx := range block.MsgBlock().Transactions {

@@ -164,7 +164,7 @@ func falseHeader(height int32, err error) error {
 	case errors.As(err, &rule) && rule.ErrorCode == blockchain.ErrBadCheckpoint:
 		return fmt.Errorf("%w: block %d is not the one that is known to be at this height", ErrFalseBlock, height)
 	}
-	return fmt.Errorf("%w: block %d: %v", ErrFalseBlock, height, err)
+	return fmt.Errorf("%w: block %d: %w", ErrFalseBlock, height, early(err))
 }
 
 // checkBounds checks what can be said of a header while those that decide its

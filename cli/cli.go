@@ -25,6 +25,7 @@ type grammar struct {
 	Run        runCommand        `cmd:"" help:"Watch, record and alert until stopped."`
 	Check      checkCommand      `cmd:"" help:"Check configuration, database, explorers and position; exit 1 if anything is wrong."`
 	Watch      watchCommand      `cmd:"" help:"Say who is watched."`
+	Explorers  explorersCommand  `cmd:"" help:"List the explorers, and clear one that was caught in something false."`
 	Follow     followCommand     `cmd:"" help:"Make following go on with a block that you vouch for, after it has stopped."`
 	History    historyCommand    `cmd:"" help:"List the recorded transactions of a watched address."`
 	Alerts     alertsCommand     `cmd:"" help:"List and show alerts, and say what came of them."`

@@ -20,6 +20,7 @@ func (f *follower) ahead(ctx context.Context, seen []shown, position sql.Positio
 			ahead = append(ahead, e)
 		}
 	}
+	ahead = f.health.quarantinedLast(ahead)
 	if len(ahead) < 2 {
 		return ahead, nil
 	}
@@ -36,5 +37,5 @@ func (f *follower) ahead(ctx context.Context, seen []shown, position sql.Positio
 		}
 	}
 	slices.SortStableFunc(ahead, func(a, b shown) int { return cmp.Compare(order[a.Name], order[b.Name]) })
-	return ahead, nil
+	return f.health.quarantinedLast(ahead), nil
 }

@@ -35,14 +35,15 @@ type ancestors struct {
 	now       func() time.Time
 	log       *slog.Logger
 
-	mu      sync.Mutex // guards what follows; nobody is asked while it is held
-	turn    int        // whose turn it is to be asked
-	count   int        // of answers recorded
-	base    int64      // whose ancestors they are: another one where following begins elsewhere
-	reached int        // how many goals are behind us
-	fault   error      // what is known contradicts a rule
-	told    string     // the last failure, told once
-	deep    time.Time  // when it was last told how far down the past is
+	mu      sync.Mutex     // guards what follows; nobody is asked while it is held
+	turn    int            // whose turn it is to be asked
+	gave    map[string]int // by explorer: headers in its last answer
+	count   int            // of answers recorded
+	base    int64          // whose ancestors they are: another one where following begins elsewhere
+	reached int            // how many goals are behind us
+	fault   error          // what is known contradicts a rule
+	told    string         // the last failure, told once
+	deep    time.Time      // when it was last told how far down the past is
 }
 
 // goal is a height that the headers have to reach back to, and what is said
@@ -303,16 +304,13 @@ func (a *ancestors) ask(ctx context.Context, height int32, hash chainhash.Hash) 
 	a.turn++
 	a.mu.Unlock()
 	var failures []error
-	for i := range a.explorers {
-		e := a.explorers[(turn+i)%len(a.explorers)]
-		if e.Headers == nil {
-			continue
-		}
+	for _, e := range a.mostFirst(turn) {
 		headers, err := e.Headers.Headers(ctx, height, hash)
 		a.beat()
 		if err == nil && !descends(headers, hash) {
 			err = badAnswer(e.Name, fmt.Sprintf("headers up to %d", height), errors.New("they do not follow each other"))
 		}
+		a.gives(e.Name, len(headers), err)
 		if err == nil {
 			return headers, e.Name, nil
 		}

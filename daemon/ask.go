@@ -54,6 +54,8 @@ func (a *asker) mempoolRound(ctx context.Context) error {
 	chosen := chosenOf(all, joined)
 	if len(chosen) > 0 || len(all) == 0 {
 		a.health.nothingToAsk(forMempool, len(all) == 0)
+	} else {
+		a.health.nobodyToAsk(forMempool, errNotBegun)
 	}
 	return a.share(ctx, chosen, a.news)
 }
@@ -107,9 +109,12 @@ func (a *asker) share(ctx context.Context, questions []*sql.Question, ask questi
 	list := newAgenda(questions)
 	var asked []*explorer.Explorer
 	for _, e := range a.explorers {
-		if e.Addresses != nil {
+		if e.Addresses != nil && a.health.trusted(e.Name) {
 			asked = append(asked, e)
 		}
+	}
+	if len(asked) == 0 {
+		return a.nobody()
 	}
 	list.deal(asked, a.turn)
 	a.turn++
@@ -181,7 +186,11 @@ func aboutAddress(err error) bool {
 }
 
 func (a *asker) failed(ctx context.Context, e *explorer.Explorer, i *item, err error) error {
-	a.log.Warn("question failed", "explorer", e.Name, "error", err)
+	level := slog.LevelWarn
+	if errors.Is(err, explorer.ErrSpent) {
+		level = slog.LevelDebug // as was asked for
+	}
+	a.log.Log(ctx, level, "question failed", "explorer", e.Name, "error", err)
 	a.health.failedOver(e.Name)
 	if !aboutAddress(err) || i.Asked[e.Name].Failed {
 		return nil
@@ -324,6 +333,9 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 	switch {
 	case recorded.Invented > 0:
 		err = fmt.Errorf("%w: %s shows %d transactions in blocks that do not hold them", explorer.ErrLying, e.Name, recorded.Invented)
+		if len(recorded.Deep) == recorded.Invented && !a.sharesOurs(ctx, e, recorded.Deep[0]) {
+			err = contested{err}
+		}
 	case recorded.Astray > 0:
 		err = fmt.Errorf("%w: %s shows %d transactions in blocks that are not on the chain followed", explorer.ErrUnavailable, e.Name, recorded.Astray)
 	}

@@ -65,6 +65,9 @@ type AlertSettings struct {
 type HealthSettings struct {
 	FailingAfter time.Duration // an explorer without a good answer for so long is failing
 	BlindAfter   time.Duration // no explorer with a good answer for so long: blind
+	LaggingAfter time.Duration // an explorer two blocks or more behind the verified chain for so long is lagging
+	StaleAfter   time.Duration // one that shows the same tip for so long and is behind is stale; 0: never
+	Quarantine   time.Duration // how long who was caught in something false must be seen to be clean; 0: nobody is in quarantine
 	NoBlockAfter time.Duration // no new block from any explorer for so long: blind; 0: never
 }
 

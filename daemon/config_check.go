@@ -221,6 +221,9 @@ func (l *loader) health(s *section) {
 	defer s.finish()
 	l.config.Health.FailingAfter = s.duration("failing_after", 5*time.Minute, time.Second, 24*time.Hour)
 	l.config.Health.BlindAfter = s.duration("blind_after", 5*time.Minute, time.Second, 24*time.Hour)
+	l.config.Health.LaggingAfter = s.duration("lagging_after", 10*time.Minute, time.Second, 24*time.Hour)
+	l.config.Health.StaleAfter = s.duration("stale_after", time.Hour, time.Second, 7*24*time.Hour)
+	l.config.Health.Quarantine = s.duration("quarantine", 24*time.Hour, time.Minute, 30*24*time.Hour)
 	usual := 2 * time.Hour
 	if l.config.Network.PoWNoRetargeting { // regtest: blocks come when somebody makes them
 		usual = 0

@@ -41,6 +41,7 @@ func (l *loader) explorer(s *section) explorer.Settings {
 	set.URL = strings.TrimSuffix(s.text("url", ""), "/")
 	set.Operator = s.text("operator", address.Hostname())
 	set.RequestsPerSecond = l.pace(s, address)
+	set.Budget = explorer.Budget{Hour: budget(s, "requests_per_hour"), Day: budget(s, "requests_per_day")}
 	set.Timeout = s.duration("timeout", 30*time.Second, time.Second, 10*time.Minute)
 	set.Proxy = l.proxy(s)
 	set.UserAgent = s.text("user_agent", "")
@@ -156,9 +157,23 @@ func badPort(u *url.URL) bool {
 	return err != nil || port < 1 || port > 65535
 }
 
-// The slowest pace is a request in about a quarter of an hour: below it, an
-// explorer would look dead.
-const slowestPace = 0.001
+// The slowest pace is a request in a hundred seconds: below it, a question that
+// waits for its turn would look like a job that hangs.
+const slowestPace = 0.01
+
+// leastBudget is the smallest budget: below it not even each block could be
+// asked for.
+const leastBudget = 20
+
+// budget reads how many requests an explorer allows; 0: it does not say.
+func budget(s *section, key string) int64 {
+	n := s.integer(key, 0)
+	if n < 0 || n > 0 && n < leastBudget {
+		s.fault(key, "%d is no budget to follow blocks with; use %d or more, or leave it out where there is none", n, leastBudget)
+		return 0
+	}
+	return n
+}
 
 func (l *loader) pace(s *section, address *url.URL) float64 {
 	const key = "requests_per_second"
@@ -170,7 +185,7 @@ func (l *loader) pace(s *section, address *url.URL) float64 {
 	case pace == 0 && address.Host != "" && !private(address.Hostname()):
 		s.fault(key, "0 (no limit) is for an explorer of your own, and %s is public; use a pace that it allows, such as 0.5", address.Hostname())
 	case pace > 0 && pace < slowestPace:
-		s.fault(key, "%v is less than a request in a quarter of an hour; use %v or more", pace, slowestPace)
+		s.fault(key, "%v is less than a request in a hundred seconds, and questions would look as if they hung; use %v or more, and requests_per_day for what it allows in a day", pace, slowestPace)
 	}
 	return pace
 }

@@ -18,6 +18,7 @@ import (
 	"btcwatch/alerts"
 	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
+	"btcwatch/chain/explorer"
 )
 
 // served is where a world's daemon answers about itself.
@@ -163,6 +164,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	w.addElectrum(chaintest.NewElectrum(ledger, w.config.Network))
 	for i := range w.config.Explorers {
 		w.config.Explorers[i].RequestsPerSecond = 100
+		w.config.Explorers[i].Budget = explorer.Budget{Hour: 1_000_000, Day: 10_000_000}
 	}
 	hanging := w.receiver("hanging")
 	hanging.Set("/hook", chaintest.Fault{Hang: true})

@@ -88,10 +88,8 @@ func (f *follower) round(ctx context.Context) error {
 // tips asks every explorer for the height it shows. The error is the first
 // one's that shows none.
 func (f *follower) tips(ctx context.Context) (seen []shown, best int32, first error) {
-	for _, e := range f.explorers {
-		if e.Chain == nil {
-			continue
-		}
+	asked, seen := f.sparing()
+	for _, e := range asked {
 		tip, err := e.Chain.Tip(ctx)
 		f.health.note(e.Name, forTip, err)
 		f.beat()
@@ -102,6 +100,9 @@ func (f *follower) tips(ctx context.Context) (seen []shown, best int32, first er
 		} else if first == nil {
 			first = err
 		}
+	}
+	for _, e := range seen {
+		best = max(best, e.tip)
 	}
 	if len(seen) == 0 && first == nil {
 		first = errors.New("none is configured that shows the chain")
@@ -335,6 +336,9 @@ func (f *follower) record(ctx context.Context, e *explorer.Explorer, block *chai
 	}
 	f.last = block.Tip().Header
 	f.beat()
+	if !f.health.trusted(e.Name) {
+		f.log.Warn("block taken from an explorer in quarantine, for nobody else gave it", "height", block.Height, "explorer", e.Name)
+	}
 	level := slog.LevelInfo
 	if hits == 0 && f.behind > worthList {
 		level = slog.LevelDebug // "catching up" tells enough

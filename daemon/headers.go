@@ -64,7 +64,7 @@ func (f *follower) vouched(e *explorer.Explorer, height int32, hash chainhash.Ha
 		return false, nil
 	}
 	if hash != *pinned {
-		return false, badAnswer(e.Name, fmt.Sprintf("block %d", height), fmt.Errorf("it has the hash %s, and %s is vouched for", hash, pinned))
+		return false, badAnswer(e.Name, fmt.Sprintf("block %d", height), contested{fmt.Errorf("it has the hash %s, and %s is vouched for", hash, pinned)})
 	}
 	return true, nil
 }

@@ -57,17 +57,23 @@ type health struct {
 	past      map[string]flaps // of explorers in an earlier life
 	canary    canaryHealth
 	sound     time.Time // when everything was judged last
+
+	suspects map[string]*suspect       // by explorer: those in quarantine
+	paces    map[string]*explorer.Pace // by explorer: those with a budget
+	spent    map[string]string         // by explorer, as saved last
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
 // does not make up for bad ones to another.
 type sight struct {
-	uses   map[string]*condition // by what was asked for
-	tip    int32
-	good   time.Time // last good answer
-	bad    time.Time // last bad one
-	err    error     // what was bad about it
-	failed int64     // failovers not saved yet
+	uses     map[string]*condition // by what was asked for
+	tip      int32
+	tipSince time.Time // since when it shows that one
+	behind   time.Time // since when it is behind the chain verified here; zero: it is not
+	good     time.Time // last good answer
+	bad      time.Time // last bad one
+	err      error     // what was bad about it
+	failed   int64     // failovers not saved yet
 	flaps
 }
 
@@ -76,6 +82,7 @@ func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, no
 		settings: settings, writer: writer, store: store, now: now, log: log,
 		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{}, idle: map[string]bool{},
 		lateSince: firstSeen{}, past: map[string]flaps{},
+		suspects: map[string]*suspect{}, paces: map[string]*explorer.Pace{}, spent: map[string]string{},
 	}
 }
 
@@ -99,6 +106,9 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 	}
 	h.keepOnly(names)
 	if err := h.loadFlaps(ctx, open); err != nil {
+		return err
+	}
+	if err := h.loadQuarantines(ctx, open); err != nil {
 		return err
 	}
 	for _, o := range open {
@@ -128,6 +138,7 @@ func (h *health) note(name, askedFor string, err error) {
 	defer h.mu.Unlock()
 	now := h.now()
 	h.of(name).note(askedFor, now, err)
+	h.catch(name, now, err)
 	switch askedFor {
 	case forTip: // whether there are blocks to be had above them, covered says
 		h.noteBlocks(now, err)
@@ -197,6 +208,7 @@ type verdict struct {
 	out        bool
 	since      time.Time
 	reason     string
+	caught     bool
 	times      int // how often it went bad in an outage that is over; 0: not known
 }
 
@@ -209,6 +221,12 @@ func (h *health) judge(ctx context.Context) error {
 	}
 	h.stands(position)
 	if err := h.readLate(ctx); err != nil {
+		return err
+	}
+	if err := h.keepQuarantines(ctx); err != nil {
+		return err
+	}
+	if err := h.keepBudgets(ctx); err != nil {
 		return err
 	}
 	if err := h.lookAfterCanary(ctx); err != nil {
@@ -242,6 +260,12 @@ func (h *health) carryOut(ctx context.Context, v verdict) error {
 	h.mu.Lock()
 	known := h.outages[key]
 	h.mu.Unlock()
+	if h.untold(v) && known {
+		if err := h.writer.ForgetOutage(ctx, v.kind, v.name); err != nil {
+			return err
+		}
+		known = false
+	}
 	if v.out == known {
 		return nil
 	}
@@ -252,6 +276,7 @@ func (h *health) carryOut(ctx context.Context, v verdict) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.outages[key] = v.out
+	h.toldCaught(v)
 	if e := h.each[v.name]; v.kind == "explorer" && e != nil && !v.out {
 		e.over = h.now()
 	}
@@ -280,11 +305,13 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 	now := h.now()
 	best := h.best()
 	for name, e := range h.each {
+		e.compare(h.height, now)
 		v, decided := e.verdict(name, now, h.settings.FailingAfter)
+		v, decided = h.worse(name, e, now, v, decided)
 		if e.merge(&v, decided, h.outages["explorer "+name], now) {
 			verdicts = append(verdicts, v)
 		}
-		states = append(states, e.state(name, now, best))
+		states = append(states, h.stateOf(name, e, now))
 		e.failed = 0
 	}
 	for kind, c := range h.kinds {
@@ -330,6 +357,9 @@ func (s *sight) verdict(name string, now time.Time, after time.Duration) (v verd
 			continue
 		}
 		decided = false
+		if errors.Is(c.err, explorer.ErrSpent) {
+			continue // we may not ask, which says nothing of it
+		}
 		if c.bad.Sub(c.first) >= after {
 			return verdict{kind: "explorer", name: name, out: true, since: c.since(), reason: words(c.err)}, true
 		}
@@ -337,8 +367,8 @@ func (s *sight) verdict(name string, now time.Time, after time.Duration) (v verd
 	return v, decided
 }
 
-func (s *sight) state(name string, now time.Time, best int32) sql.ExplorerState {
-	state := sql.ExplorerState{Name: name, State: s.word(now, best), Failovers: s.failed}
+func (h *health) stateOf(name string, s *sight, now time.Time) sql.ExplorerState {
+	state := sql.ExplorerState{Name: name, State: h.word(name, s, now), Failovers: s.failed}
 	if s.tip > 0 {
 		tip := s.tip
 		state.TipHeight = &tip
@@ -354,12 +384,18 @@ func (s *sight) state(name string, now time.Time, best int32) sql.ExplorerState 
 	return state
 }
 
-// word is the worst that can be said of an explorer. Who lied is a liar until the
-// next good answer to the same sort of question; a single block that could not
-// be had says nothing yet.
-func (s *sight) word(now time.Time, best int32) string {
+// word is the worst that can be said of an explorer. Who was caught is a liar
+// until the quarantine is over, and who said something that may be false until
+// the next good answer to the same sort of question; a single block that could
+// not be had says nothing yet.
+func (h *health) word(name string, s *sight, now time.Time) string {
 	word := "ok"
-	if s.tip > 0 && s.tip < best-1 {
+	switch {
+	case h.suspects[name] != nil:
+		return "lying"
+	case h.stale(s, now):
+		word = "stale"
+	case h.lagging(s, now):
 		word = "lagging"
 	}
 	for askedFor, c := range s.uses {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"btcwatch/chain/explorer"
+	"btcwatch/sql"
 )
 
 // ward is a health whose clock the test moves.
@@ -135,7 +136,9 @@ func TestBlocksAreAskedForSeldom(t *testing.T) {
 	w.wantsWord("a true block", "ok")
 	w.sawTip("one", 100)
 	w.sawTip("two", 105)
-	w.wantsWord("behind the other", "lagging")
+	w.wantsWord("behind what another claims", "ok")
+	w.stands(sql.Position{Set: true, Height: 105})
+	w.wantsWord("behind the verified chain", "lagging")
 }
 
 // TestBehind: tips come, and no block that could be verified.

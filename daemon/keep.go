@@ -36,6 +36,10 @@ func (h *health) takeOver(before *health) {
 	h.kinds = copied(before.kinds)
 	h.depths = slices.Clone(before.depths)
 	h.behind, h.why, h.open = before.behind, before.why, before.open
+	for name, s := range before.suspects {
+		same := *s
+		h.suspects[name] = &same
+	}
 }
 
 func copied(conditions map[string]*condition) map[string]*condition {
@@ -59,6 +63,11 @@ func (h *health) keepOnly(names map[string]bool) {
 	for name := range h.each {
 		if !names[name] {
 			delete(h.each, name)
+		}
+	}
+	for name := range h.suspects {
+		if !names[name] {
+			delete(h.suspects, name)
 		}
 	}
 }

@@ -12,7 +12,9 @@ import (
 func (h *health) sawTip(name string, height int32) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.of(name).tip = height
+	if s := h.of(name); s.tip != height || s.tipSince.IsZero() {
+		s.tip, s.tipSince = height, h.now()
+	}
 	if h.open.IsZero() {
 		h.open = h.now()
 	}

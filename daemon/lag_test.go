@@ -77,6 +77,7 @@ func newLookoutTelling(t *testing.T, blocks int, tell sql.Telling) *lookout {
 		store: store, writer: writer, params: &chaincfg.RegressionNetParams, beat: func() {}, now: now, log: log, began: l.at,
 		health: newHealth(HealthSettings{FailingAfter: 10 * time.Minute, BlindAfter: 5 * time.Minute}, writer, store, now, log),
 	}
+	l.ancestors.health = l.health
 	return l
 }
 

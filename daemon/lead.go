@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"btcwatch/alerts"
+	"btcwatch/chain/explorer"
 	"btcwatch/sql"
 )
 
@@ -46,6 +48,10 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
 	group.Go(guarded(func() error { return l.every(ctx, "ancestors", ancestorsPause, l.ancestors.round) }))
 	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
+	if pause := probePause(w.config.Health.Quarantine); w.config.Health.Quarantine > 0 {
+		probe := prober{l.asker("probe"), w.config.Network, pause}
+		group.Go(guarded(func() error { return l.every(ctx, "probe", pause, probe.round) }))
+	}
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))
 	}
@@ -109,6 +115,9 @@ func (l *leader) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := l.tellStop(ctx); err != nil {
+		return err
+	}
+	if err := l.health.resumeBudgets(ctx, l.explorers); err != nil {
 		return err
 	}
 	if err := l.tellCanary(ctx); err != nil {
@@ -333,17 +342,18 @@ func (w *watch) standBy(ctx context.Context) (stop func()) {
 }
 
 // RoundLengths says how long a mempool round over so many addresses takes at
-// the configured paces: the addresses are shared among the explorers, and each
-// takes what its pace allows. It is at least what the schedule says.
+// the configured paces: the addresses are shared among the explorers that can be
+// asked about them, and each takes what its pace and its budget allow. It is at least what the schedule says.
 func RoundLengths(config *Config, addresses int) map[string]time.Duration {
 	var total float64 // requests a second, all together
 	free := false
-	for _, e := range config.Explorers {
-		total += e.RequestsPerSecond
-		free = free || e.RequestsPerSecond == 0
+	asked := slices.DeleteFunc(slices.Clone(config.Explorers), func(e explorer.Settings) bool { return !explorer.HasAddresses(e.Kind, config.Network) })
+	for _, e := range asked {
+		total += e.AddressesPerSecond()
+		free = free || e.AddressesPerSecond() == 0
 	}
 	round := map[string]time.Duration{}
-	for _, e := range config.Explorers {
+	for _, e := range asked {
 		if !free && total > 0 {
 			round[e.Name] = time.Duration(float64(addresses) / total * float64(time.Second))
 		}

@@ -66,8 +66,12 @@ func TestFalseBlocks(t *testing.T) {
 			w.await("lying", `SELECT state FROM report.explorers WHERE name = 'one'`)
 			w.compare(replay(t, ledger, 109, a))
 			w.clear()
-			ledger.MineEmpty(2) // one for each
+			ledger.MineEmpty(2)
 			w.caughtUp(ledger)
+			w.await("lying", `SELECT state FROM report.explorers WHERE name = 'one'`) // in quarantine, whatever it says now
+			if err := w.opened().ClearQuarantine(t.Context(), "one", "a person", "it was asked"); err != nil {
+				t.Fatal(err)
+			}
 			w.await("ok", `SELECT state FROM report.explorers WHERE name = 'one'`)
 			w.neverBlind()
 			w.checkDelivered()

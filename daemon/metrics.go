@@ -135,6 +135,12 @@ func (m metrics) found(out sheet, e sql.ExplorerRow, best int32) {
 	for _, state := range []string{"ok", "lagging", "stale", "failing", "limited", "lying"} {
 		out.gauge("explorer_state", "1 for the state that the leader found an explorer in.", bit(e.State == state), "explorer", e.Name, "state", state)
 	}
+	out.gauge("explorer_quarantined", "1 while an explorer is in quarantine, because it was caught in something false.", bit(e.Quarantined), "explorer", e.Name)
+	for window, left := range map[string]*int64{"hour": e.LeftHour, "day": e.LeftDay} {
+		if left != nil {
+			out.gauge("explorer_budget_left", "Requests that the budget of an explorer leaves; absent without such a limit.", float64(*left), "explorer", e.Name, "window", window)
+		}
+	}
 	out.counter("explorer_failovers_total", "How often another explorer was asked because this one did not answer.", float64(e.Failovers), "explorer", e.Name)
 	if e.TipHeight == nil {
 		return

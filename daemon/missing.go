@@ -108,7 +108,7 @@ func (m *missing) replaced(ctx context.Context, u sql.Unconfirmed, by *chain.Tra
 func (a *asker) inTurn() []*explorer.Explorer {
 	var able []*explorer.Explorer
 	for n := range a.explorers {
-		if e := a.explorers[(a.turn+n)%len(a.explorers)]; e.Transactions != nil {
+		if e := a.explorers[(a.turn+n)%len(a.explorers)]; e.Transactions != nil && a.health.trusted(e.Name) {
 			able = append(able, e)
 		}
 	}

@@ -23,7 +23,7 @@ func (w *world) impatient() {
 // nothing, for an outage; in force at once where the daemon runs.
 func (w *world) outagesAfter(failing, blind time.Duration) {
 	change := func(c *Config) {
-		c.Health = HealthSettings{FailingAfter: failing, BlindAfter: blind}
+		c.Health = HealthSettings{FailingAfter: failing, BlindAfter: blind, Quarantine: c.Health.Quarantine}
 		c.Explorers = slices.Clone(c.Explorers)
 		for i := range c.Explorers {
 			c.Explorers[i].Timeout = time.Second

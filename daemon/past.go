@@ -190,7 +190,7 @@ func (p *past) recordProof(ctx context.Context, e *explorer.Explorer, u *sql.Unp
 	}
 	delete(p.left, u.Msg.TxHash())
 	p.log.Info("payment proven", "transaction", u.Msg.TxHash(), "height", u.Height, "explorer", e.Name)
-	p.blame(misplacedBy, fmt.Sprintf("place of %s", u.Msg.TxHash()), fmt.Errorf("block %s is not on the chain followed at height %d", u.Said, u.Height))
+	p.blamePlace(ctx, misplacedBy, u, fmt.Errorf("block %s is not on the chain followed at height %d", u.Said, u.Height))
 	return nil
 }
 
@@ -288,7 +288,7 @@ func (p *past) takeBack(ctx context.Context, u *sql.Unproven, reader string) err
 	if u.Said == u.Block() {
 		why = fmt.Errorf("block %d does not hold it", u.Height)
 	}
-	p.blame(placedBy, fmt.Sprintf("place of %s", id), why)
+	p.blamePlace(ctx, placedBy, u, why)
 	for _, e := range p.inTurn() {
 		tx, err := e.Transactions.Transaction(ctx, id)
 		if ctx.Err() != nil {

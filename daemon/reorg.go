@@ -33,7 +33,7 @@ func (f *follower) reorg(ctx context.Context, e shown, position sql.Position) (b
 		}
 		block, err := f.fetch(ctx, e.Explorer, tip)
 		if errors.Is(err, chain.ErrUnlinked) { // though the explorer shows what it must follow
-			err = badAnswer(e.Name, fmt.Sprintf("block %d", tip.Height+1), err)
+			err = f.unlinked(ctx, e, tip, err)
 			f.note(e.Explorer, err)
 		}
 		if err != nil {
@@ -90,7 +90,7 @@ func (f *follower) fork(ctx context.Context, e shown, position sql.Position) (ch
 	}
 	err = forkBelowStart{e.Name, f.base.Height}
 	if f.pinned() != nil {
-		err = badAnswer(e.Name, fmt.Sprintf("block %d", f.base.Height), fmt.Errorf("it is another one than is vouched for: %w", err))
+		err = badAnswer(e.Name, fmt.Sprintf("block %d", f.base.Height), contested{fmt.Errorf("it is another one than is vouched for: %w", err)})
 		f.note(e.Explorer, err)
 	}
 	return fork, err

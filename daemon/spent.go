@@ -41,7 +41,7 @@ func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) ma
 	spent := map[chainhash.Hash][]*wire.TxOut{}
 	for _, tx := range unknown {
 		for _, e := range f.explorers {
-			if e.Transactions == nil {
+			if e.Transactions == nil || !f.health.trusted(e.Name) {
 				continue
 			}
 			told, err := e.Transactions.Transaction(ctx, tx.ID)

@@ -90,7 +90,7 @@ func secondTip(seen []shown) int32 {
 // are.
 func (f *follower) agreed(ctx context.Context, seen []shown, height int32) (hash chainhash.Hash, operators []string) {
 	said := map[chainhash.Hash][]string{}
-	for _, e := range seen {
+	for _, e := range f.health.believed(seen) {
 		if e.tip < height {
 			continue
 		}
@@ -119,7 +119,7 @@ func operator(e *explorer.Explorer) string {
 func (f *follower) operators() int {
 	all := map[string]bool{}
 	for _, e := range f.explorers {
-		if e.Chain != nil {
+		if e.Chain != nil && f.health.trusted(e.Name) {
 			all[operator(e)] = true
 		}
 	}

@@ -41,12 +41,19 @@ func (t *turns) order(seen []shown, now time.Time) []shown {
 // for one of thousands.
 const leastCost = time.Millisecond
 
+// spareFactor is how much dearer a block is from an explorer that can also be
+// asked about addresses: those are spared for what others cannot do.
+const spareFactor = 4
+
 // served takes down who gave a block. Who had nothing to give for a while does
 // not make up for it.
 func (t *turns) served(e *explorer.Explorer) {
 	cost := leastCost
 	if e.Pace != nil {
 		cost = max(cost, e.Pace.Interval())
+	}
+	if e.Addresses != nil {
+		cost *= spareFactor
 	}
 	t.turn = max(t.turn, t.spent[e.Name])
 	t.spent[e.Name] = t.turn + cost

@@ -16,6 +16,10 @@ type Recorded struct {
 	Astray   int // left out: confirmed in a block that the chain followed does not have at that height
 	Invented int // left out: confirmed in a block that does not hold them, or in one that never was on the chain
 
+	// Deep are the heights of those of the invented ones that are in a block which
+	// never was on the chain: unless the chain followed is the wrong one.
+	Deep []int32
+
 	// Misstated are the explorers that had stated an output otherwise than the
 	// transaction that made it, recorded now, shows.
 	Misstated []string
@@ -50,6 +54,7 @@ func (c *commit) checked(ctx context.Context, facts []*fact, r *Recorded) ([]*fa
 			r.Invented++
 		case covered && hash != place.Block && place.Height <= c.position.Height-settled:
 			r.Invented++
+			r.Deep = append(r.Deep, place.Height)
 		case covered && hash != place.Block, left[place.Block] && place.Height > c.position.Height:
 			r.Astray++
 		case covered && !placed[f.tx.ID] && c.mustHaveShown(f):

@@ -30,6 +30,9 @@ type ExplorerRow struct {
 	TipHeight   *int32
 	LastSuccess *time.Time
 	Failovers   int64
+	Quarantined bool
+	LeftHour    *int64 // of its budget; nil: it has no such limit
+	LeftDay     *int64
 }
 
 // Figures reads them. before is what was read last, or nil.
@@ -127,7 +130,8 @@ func (f *Figures) channels(ctx context.Context, tx pgx.Tx) error {
 
 func (f *Figures) explorers(ctx context.Context, tx pgx.Tx) error {
 	found, err := tx.Query(ctx, `
-		SELECT name, state, tip_height, last_success_at AS last_success, failovers
+		SELECT name, state, tip_height, last_success_at AS last_success, failovers,
+		       quarantined_since IS NOT NULL AS quarantined, left_this_hour AS left_hour, left_this_day AS left_day
 		FROM report.explorers
 		ORDER BY name`)
 	if err != nil {

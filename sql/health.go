@@ -84,6 +84,11 @@ func (w *Writer) BeginOutage(ctx context.Context, kind, name, reason string, sin
 		told := c.outage(o)
 		switch kind {
 		case "explorer":
+			caught, err := c.quarantined(ctx, name)
+			if err != nil {
+				return err
+			}
+			told.Caught = caught != 0
 			return c.alert(ctx, told.ExplorerFailing(c.store.key), subject{})
 		case "quiet":
 			return c.alert(ctx, told.Quiet(c.store.key, c.tell.BlindWithoutBlock), subject{})
@@ -244,10 +249,12 @@ func (s *Store) SetExplorers(ctx context.Context, configured []explorer.Settings
 				return err
 			}
 			_, err = tx.Exec(ctx, `
-				INSERT INTO btcwatch.explorer_now (explorer_id, kind, operator, configured, state)
-				VALUES ($1, $2, $3, true, 'ok')
+				INSERT INTO btcwatch.explorer_now (explorer_id, kind, operator, configured, state, requests_per_hour, requests_per_day)
+				VALUES ($1, $2, $3, true, 'ok', nullif($4::bigint, 0), nullif($5::bigint, 0))
 				ON CONFLICT (explorer_id) DO UPDATE
-				SET kind = excluded.kind, operator = excluded.operator, configured = true`, id, e.Kind, e.Operator)
+				SET kind = excluded.kind, operator = excluded.operator, configured = true,
+				    requests_per_hour = excluded.requests_per_hour, requests_per_day = excluded.requests_per_day`,
+				id, e.Kind, e.Operator, e.Budget.Hour, e.Budget.Day)
 			if err != nil {
 				return fmt.Errorf("name the explorer %s: %w", e.Name, err)
 			}
@@ -265,6 +272,7 @@ func (s *Store) SaveExplorer(ctx context.Context, e ExplorerState) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE btcwatch.explorer_now n
 		SET state = $2,
+		    state_since = CASE WHEN n.state = $2 THEN coalesce(n.state_since, $8) ELSE $8 END,
 		    tip_height = coalesce($3, n.tip_height),
 		    last_success_at = coalesce($4, n.last_success_at),
 		    last_error = coalesce($5, n.last_error),
@@ -272,7 +280,7 @@ func (s *Store) SaveExplorer(ctx context.Context, e ExplorerState) error {
 		    failovers = n.failovers + $7
 		FROM btcwatch.explorer e
 		WHERE e.id = n.explorer_id
-		  AND e.name = $1`, e.Name, e.State, e.TipHeight, e.LastSuccess, lastError, e.LastErrorAt, e.Failovers)
+		  AND e.name = $1`, e.Name, e.State, e.TipHeight, e.LastSuccess, lastError, e.LastErrorAt, e.Failovers, s.now())
 	if err != nil {
 		return fmt.Errorf("save the state of %s: %w", e.Name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"iter"
 
+	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
@@ -33,6 +34,16 @@ type Explorer struct {
 	Pace *Pace
 
 	client *client
+}
+
+// HasAddresses says whether explorers of a kind can be asked about addresses.
+func HasAddresses(kindName string, params *chaincfg.Params) bool {
+	k, e := find(kindName), &Explorer{}
+	if k.open == nil {
+		return false
+	}
+	k.open(e, &client{lines: &lines{}, pace: newPace(0)}, params) // never asked
+	return e.Addresses != nil
 }
 
 // Close lets go of idle connections. The explorer can still be asked.

@@ -75,6 +75,7 @@ func newClient(s Settings, k kind) (*client, error) {
 	}
 	c := &client{name: s.Name, base: base, user: user, cookie: s.CookieFile, agent: s.UserAgent, timeout: s.Timeout,
 		pace: newPace(s.RequestsPerSecond)}
+	c.pace.budget = s.Budget
 	if c.agent == "" {
 		c.agent = userAgent()
 	}
@@ -145,13 +146,16 @@ func (c *client) fetch(ctx context.Context, q question) ([]byte, error) {
 		return nil, err
 	}
 	defer c.turns.give()
-	if left := c.pace.paused(); left > 0 {
-		return nil, &Error{Kind: ErrRateLimited, RetryAfter: left, Detail: "not asked: it wants to be left alone"}
+	if err := c.pace.pausing(); err != nil {
+		return nil, err
 	}
 	if c.lines != nil {
 		if err := c.lines.resting(c.pace); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.pace.afford(q.urgent, c.mostRequests()); err != nil {
+		return nil, err
 	}
 	if err := c.pace.wait(ctx); err != nil {
 		return nil, err
@@ -162,6 +166,15 @@ func (c *client) fetch(ctx context.Context, q question) ([]byte, error) {
 		return nil, c.count(err)
 	}
 	return body, nil
+}
+
+// mostRequests is how many requests a question may take: over a connection that
+// turns out to be closed, it is put again after a new hello.
+func (c *client) mostRequests() int64 {
+	if c.lines != nil {
+		return 3
+	}
+	return 1
 }
 
 // exchange is one request and its whole answer, within the timeout.

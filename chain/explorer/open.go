@@ -96,6 +96,9 @@ func checkNumbers(s Settings) error {
 	if s.RequestsPerSecond < 0 || math.IsNaN(s.RequestsPerSecond) || math.IsInf(s.RequestsPerSecond, 0) {
 		return errors.New("requests_per_second must be 0 (no pace) or a positive number")
 	}
+	if s.Budget.Hour < 0 || s.Budget.Day < 0 {
+		return errors.New("requests_per_hour and requests_per_day must be 0 (no limit) or a positive number")
+	}
 	if s.Timeout < 0 {
 		return errors.New("timeout must not be negative")
 	}

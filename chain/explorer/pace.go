@@ -13,12 +13,12 @@ import (
 
 // How long an explorer is left alone that says "too many requests": as long
 // as it asks, up to longestPause; where it does not say, doubling from
-// firstPause to lastPause.
+// firstPause to lastPause. Who denies access is left alone for as long as it asks.
 const (
-	longestPause = time.Hour
+	longestPause = 24 * time.Hour
 	firstPause   = 5 * time.Second
-	lastPause    = 15 * time.Minute
-	pauseJitter  = 0.2 // of a pause of our own choosing, so that restarts do not march in step
+	lastPause    = 30 * time.Second // whoever fails is asked after at least so often
+	pauseJitter  = 0.2              // of a pause of our own choosing, so that restarts do not march in step
 )
 
 // How long after attempts at a connection that failed the next one waits:
@@ -36,14 +36,17 @@ type Pace struct {
 	chance func() float64 // in [0, 1)
 
 	limiter *rate.Limiter // nil: no pace of our own
+	budget  Budget
 
 	mu          sync.Mutex
 	requests    int64
 	failures    map[string]int64
 	lastSuccess time.Time
 	pausedUntil time.Time
-	strikes     int // refusals for speed since the last success
-	attempts    int // at a connection, since the last that succeeded
+	denied      bool    // the pause is for access that was denied
+	spent       []Spent // of the budget, oldest first
+	strikes     int     // refusals for speed since the last success
+	attempts    int     // at a connection, since the last that succeeded
 	recoversAt  time.Time
 }
 
@@ -108,11 +111,27 @@ func (p *Pace) wait(ctx context.Context) error {
 	return nil
 }
 
-// paused says how long the explorer is still to be left alone.
-func (p *Pace) paused() time.Duration {
+// pausing is why the explorer is still to be left alone; nil: it may be asked.
+func (p *Pace) pausing() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(0, p.pausedUntil.Sub(p.now()))
+	left := p.pausedUntil.Sub(p.now())
+	switch {
+	case left <= 0:
+		return nil
+	case p.denied:
+		return &Error{Kind: ErrUnavailable, RetryAfter: left, Detail: "not asked: it denied access"}
+	}
+	return &Error{Kind: ErrRateLimited, RetryAfter: left, Detail: "not asked: it wants to be left alone"}
+}
+
+// deny is pause for an explorer that denied access.
+func (p *Pace) deny(asked time.Duration) time.Duration {
+	pause := p.pause(asked)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.denied = true
+	return pause
 }
 
 // pause leaves the explorer alone for as long as it asked, or for a time of
@@ -125,6 +144,7 @@ func (p *Pace) pause(asked time.Duration) time.Duration {
 		pause = p.chosenPause()
 	}
 	p.strikes++
+	p.denied = false
 	p.pausedUntil = p.now().Add(pause).UTC()
 	return pause
 }
@@ -164,6 +184,7 @@ func (p *Pace) sent() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests++
+	p.spend()
 }
 
 func (p *Pace) succeeded() {

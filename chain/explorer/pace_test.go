@@ -167,10 +167,10 @@ func TestRetryAfter(t *testing.T) {
 	}{
 		{429, "30", 30 * time.Second},
 		{429, " 30 ", 30 * time.Second},
-		{429, "86400", time.Hour},
-		{429, "99999999999999999999999", time.Hour},
+		{429, "86400", 24 * time.Hour},
+		{429, "99999999999999999999999", 24 * time.Hour},
 		{429, "+90s", 90 * time.Second},
-		{429, "+48h", time.Hour},
+		{429, "+48h", 24 * time.Hour},
 		{429, "-90s", firstPause},
 		{429, "0", firstPause},
 		{429, "-5", firstPause},
@@ -226,7 +226,7 @@ func checkPause(t *testing.T, e *Explorer, clock *fakeClock, pause time.Duration
 	}
 }
 
-// Where it is not said how long, the pause doubles, and ends at 15 minutes; one
+// Where it is not said how long, the pause doubles, and ends at half a minute; one
 // success makes it short again.
 func TestPauseDoubles(t *testing.T) {
 	answer := 429
@@ -249,7 +249,7 @@ func TestPauseDoubles(t *testing.T) {
 	again()
 	answer = 429
 	again()
-	want := []time.Duration{5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 0, 5}
+	want := []time.Duration{5, 10, 20, 30, 30, 30, 30, 30, 30, 30, 0, 5}
 	for i, seconds := range want {
 		if pauses[i] != seconds*time.Second {
 			t.Errorf("pause %d is %v, want %v s", i+1, pauses[i], int64(seconds))

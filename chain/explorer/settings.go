@@ -10,6 +10,7 @@ type Settings struct {
 	URL               string
 	Operator          string        // empty: the host of URL
 	RequestsPerSecond float64       // 0: no pace of our own (a local explorer)
+	Budget            Budget        // beside the pace: what may be asked in an hour and in a day
 	Timeout           time.Duration // of one request, body included; 0: 30 s
 	Proxy             string        // http://, https:// or socks5://; empty: HTTPS_PROXY and friends
 	UserAgent         string        // empty: btcwatch and its version
