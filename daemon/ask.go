@@ -32,6 +32,7 @@ type asker struct {
 	turn int    // of the round, for who is asked first
 	read *int64 // version of the list of which every history is read; nil: none yet
 	last lastAsked
+	met  introduced
 }
 
 // errDatabase marks failures to record, which no other explorer can mend.
@@ -311,6 +312,9 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 	rest, held, err := a.hold.back(ctx, txs)
 	if err != nil {
 		return 0, held, fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	if err := a.introduce(ctx, e); err != nil {
+		return 0, held, err
 	}
 	recorded, err := a.writer.Record(ctx, e.Name, rest)
 	if err != nil {

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -244,10 +245,11 @@ func (s *Store) SetExplorers(ctx context.Context, configured []explorer.Settings
 				return err
 			}
 			_, err = tx.Exec(ctx, `
-				INSERT INTO btcwatch.explorer_now (explorer_id, kind, operator, configured, state)
-				VALUES ($1, $2, $3, true, 'ok')
+				INSERT INTO btcwatch.explorer_now (explorer_id, kind, operator, software, configured, state)
+				VALUES ($1, $2, $3, $4, true, 'ok')
 				ON CONFLICT (explorer_id) DO UPDATE
-				SET kind = excluded.kind, operator = excluded.operator, configured = true`, id, e.Kind, e.Operator)
+				SET kind = excluded.kind, operator = excluded.operator, software = excluded.software, configured = true`,
+				id, e.Kind, e.Operator, cmp.Or(e.Software, explorer.FamilyOf(e.Kind)))
 			if err != nil {
 				return fmt.Errorf("name the explorer %s: %w", e.Name, err)
 			}

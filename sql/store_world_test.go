@@ -30,6 +30,7 @@ func factTables() []string {
 		"tx_input", "tx_output", "stated_output", "placement", "observation", "tx_event", "touch", "movement", "coverage",
 		"gap", "outage", "outage_end", "replacement", "thread_root", "alert", "staff_action", "journal", "start",
 		"branch", "coinbase", "ancestor", "start_checked", "debit_amount", "debit_refuted", "past_branch", "absence",
+		"stated_also", "disagreement", "disagreement_end",
 	}
 }
 

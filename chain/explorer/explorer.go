@@ -31,7 +31,9 @@ type Explorer struct {
 
 	Pace *Pace
 
-	client *client
+	client   *client
+	software string      // as configured, or by kind; empty: it has to say
+	said     *saidFamily // what it said; nil: its kind says it
 }
 
 // Close lets go of idle connections. The explorer can still be asked.
