@@ -83,6 +83,9 @@ func (r Report) lines() []string {
 	for _, e := range r.Explorers {
 		lines = append(lines, e.line())
 	}
+	if r.Disagree != nil {
+		lines = append(lines, r.Disagree.line())
+	}
 	lines = append(lines, r.deliveries(), r.open())
 	if len(r.Versions) > 0 {
 		lines = append(lines, "Versions: "+strings.Join(cleanAll(r.Versions), ", ")+".")

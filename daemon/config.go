@@ -65,6 +65,8 @@ type HealthSettings struct {
 	FailingAfter time.Duration // an explorer without a good answer for so long is failing
 	BlindAfter   time.Duration // no explorer with a good answer for so long: blind
 	NoBlockAfter time.Duration // no new block from any explorer for so long: blind; 0: never
+
+	DisagreeAfter time.Duration // explorers that disagree for so long are told of; 0: they are not compared
 }
 
 // MetricsSettings is the [metrics] table.

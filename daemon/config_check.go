@@ -220,6 +220,7 @@ func (l *loader) health(s *section) {
 	defer s.finish()
 	l.config.Health.FailingAfter = s.duration("failing_after", 5*time.Minute, time.Second, 24*time.Hour)
 	l.config.Health.BlindAfter = s.duration("blind_after", 5*time.Minute, time.Second, 24*time.Hour)
+	l.config.Health.DisagreeAfter = s.duration("disagree_after", 5*time.Minute, time.Second, 24*time.Hour)
 	usual := 2 * time.Hour
 	if l.config.Network.PoWNoRetargeting { // regtest: blocks come when somebody makes them
 		usual = 0

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/wire/v2"
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/alerts"
@@ -112,7 +113,7 @@ type word struct {
 
 // putFurtherWords keeps what an explorer states of outputs of which another one
 // spoke first, where the output is a watched script's or the two differ.
-func (c *commit) putFurtherWords(ctx context.Context, stated partRows) error {
+func (c *commit) putFurtherWords(ctx context.Context, facts []*fact, stated partRows) error {
 	if len(stated.ids) == 0 {
 		return nil
 	}
@@ -122,6 +123,7 @@ func (c *commit) putFurtherWords(ctx context.Context, stated partRows) error {
 	}
 	var further partRows
 	var corroborates []bool
+	var differ []misfit
 	for i := range stated.ids {
 		own := word{explorer: int32(stated.ids[i]), script: stated.scripts[i], amount: stated.amounts[i]}
 		others := before[outputAt{chainhash.Hash(stated.hashes[i]), stated.prevs[i]}]
@@ -137,6 +139,9 @@ func (c *commit) putFurtherWords(ctx context.Context, stated partRows) error {
 		}
 		further.add(int64(own.explorer), 0, stated.hashes[i], stated.prevs[i], own.script)
 		further.amounts = append(further.amounts, own.amount)
+		if len(same) < len(others) {
+			differ = append(differ, misfit{wire.OutPoint{Hash: chainhash.Hash(stated.hashes[i]), Index: uint32(stated.prevs[i])}, own, others})
+		}
 		corroborates = append(corroborates, slices.ContainsFunc(same, func(w word) bool { return explorer.Independent(w.Witness, own.Witness) }))
 	}
 	if len(further.ids) == 0 {
@@ -152,7 +157,7 @@ func (c *commit) putFurtherWords(ctx context.Context, stated partRows) error {
 		return fmt.Errorf("record what further explorers state: %w", err)
 	}
 	c.note("stated also %d", len(further.ids))
-	return nil
+	return c.disagreeOnAmounts(ctx, facts, differ)
 }
 
 // outputAt is an output, as words about it are found.

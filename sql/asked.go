@@ -32,16 +32,21 @@ type Asked struct {
 // Questions gives the addresses in force that may be asked about, in the order
 // in which they were listed. Confidential ones are never among them.
 func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
-	return s.questions(ctx, false)
+	return s.questions(ctx, false, nil)
+}
+
+// QuestionsOf gives those of the Questions that are of these scripts.
+func (s *Store) QuestionsOf(ctx context.Context, scripts []int64) ([]*Question, error) {
+	return s.questions(ctx, false, scripts)
 }
 
 // Unread gives those of the Questions whose history was never read to the end:
 // few of a long list, and found without reading the rest.
 func (s *Store) Unread(ctx context.Context) ([]*Question, error) {
-	return s.questions(ctx, true)
+	return s.questions(ctx, true, nil)
 }
 
-func (s *Store) questions(ctx context.Context, unread bool) ([]*Question, error) {
+func (s *Store) questions(ctx context.Context, unread bool, only []int64) ([]*Question, error) {
 	found, err := s.pool.Query(ctx, `
 		SELECT s.id, s.address, s.script, j.height,
 		       EXISTS (SELECT FROM btcwatch.pending p WHERE p.script_id = s.id),
@@ -51,14 +56,14 @@ func (s *Store) questions(ctx context.Context, unread bool) ([]*Question, error)
 		FROM (
 		    SELECT script_id, min(id) AS first
 		    FROM btcwatch.listing_now n
-		    WHERE NOT $1
-		       OR NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = n.script_id)
+		    WHERE (NOT $1 OR NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = n.script_id))
+		      AND ($2::bigint[] IS NULL OR n.script_id = ANY($2))
 		    GROUP BY script_id
 		    HAVING NOT bool_or(confidential)
 		) l
 		JOIN btcwatch.script s ON s.id = l.script_id
 		LEFT JOIN btcwatch.joined j ON j.script_id = s.id
-		ORDER BY l.first`, unread)
+		ORDER BY l.first`, unread, only)
 	if err != nil {
 		return nil, fmt.Errorf("read whom to ask about: %w", err)
 	}

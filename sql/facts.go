@@ -241,7 +241,7 @@ func (c *commit) putParts(ctx context.Context, facts []*fact, scripts map[string
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record inputs and outputs: %w", err)
 	}
-	return c.putFurtherWords(ctx, stated)
+	return c.putFurtherWords(ctx, facts, stated)
 }
 
 // partRows are the columns of inputs, outputs or stated outputs.

@@ -1,6 +1,7 @@
 package sql_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
 	"btcwatch/chain/explorer"
+	"btcwatch/sql"
 )
 
 // witnesses names explorers: alpha and beta are two witnesses, delta shares
@@ -153,8 +155,8 @@ func TestHistoriesThatAgree(t *testing.T) {
 	read("beta", a2, two)  // shows the payment
 	read("gamma", a2, two) // of beta's operator
 	b.expect(grades, "0-3 reported", a2.Text)
-	left, err := b.store.Unseconded(t.Context(), 10)
-	if b.must(err); len(left) != 1 || !left[b.question(a2).Script] {
+	left, err := b.store.Unseconded(t.Context(), 0, 10)
+	if b.must(err); len(left) != 1 || left[0] != b.question(a2).Script {
 		t.Errorf("%v are left to be read again", left)
 	}
 	read("alpha", a2, two)
@@ -165,4 +167,80 @@ func mined(blocks int) *chaintest.Chain {
 	c := chaintest.NewChain()
 	c.MineEmpty(blocks)
 	return c
+}
+
+// Two state an output differently: both answers are kept, and the transaction
+// that made it names who was wrong.
+func TestAmountsThatDisagree(t *testing.T) {
+	a, other := address(1), address(8)
+	b, c := started(t, a)
+	b.witnesses()
+	from := transaction(9, []wire.OutPoint{stranger(9)}, pays(a, 1000))
+	tx := transaction(1, []wire.OutPoint{output(from, 0)}, pays(other, 900))
+	b.report("alpha", seen(tx, pays(a, 1000)))
+	b.expect(`SELECT kind FROM report.disagreements`, "")
+	b.report("beta", seen(tx, pays(a, 1001)))
+	b.expect(`SELECT explorer || ' ' || other || ' ' || address || ' ' || txid FROM report.disagreements`,
+		"beta alpha "+a.Text+" "+tx.TxHash().String())
+	b.expect(`SELECT (said LIKE '% 1001 satoshis of '||address AND other_said LIKE '% 1000 satoshis of '||address)::text FROM report.disagreements`, "true")
+	b.expect(`SELECT severity || ' ' || quiet || ' ' || txid FROM report.alerts WHERE type = 'explorer.disagreed'`, "medium false "+tx.TxHash().String())
+	b.must(b.writer.SettleDisagreements(t.Context()))
+	b.expect(`SELECT count(*)::text FROM report.disagreements WHERE ended_at IS NULL`, "1")
+	wrong, err := b.writer.RecordPrevious(t.Context(), confirmed(from, mined(3), 3), "alpha")
+	if b.must(err); len(wrong) != 1 || wrong[0] != "beta" {
+		t.Errorf("%q are named", wrong)
+	}
+	b.must(b.writer.SettleDisagreements(t.Context()))
+	b.expect(`SELECT ended_how || ' ' || wrong FROM report.disagreements`, "shown beta")
+	b.follow(c)
+}
+
+// An explorer that was read to the end and lacks payments from before the watch
+// disagrees with who shows them, until it shows them too.
+func TestHistoryThatLacksPayments(t *testing.T) {
+	a := address(1)
+	b, c := newBench(t, telling()), mined(2)
+	b.witnesses()
+	one := transaction(1, []wire.OutPoint{stranger(1)}, pays(a, 5000))
+	c.Mine(one)
+	c.MineEmpty(9)
+	b.begin(c, 12)
+	b.watch(listing(a))
+	b.report("alpha", confirmed(one, c, 3))
+	b.must(b.writer.HistoryRead(t.Context(), b.question(a), "alpha"))
+	b.must(b.writer.HistoryRead(t.Context(), b.question(a), "beta"))
+	b.expect(`SELECT explorer || ' ' || other || ' ' || kind FROM report.disagreements WHERE ended_at IS NULL`, "beta alpha transaction")
+	b.expect(`SELECT DISTINCT grade FROM report.coverage WHERE how LIKE 'read%'`, "reported")
+	b.report("beta", confirmed(one, c, 3))
+	b.must(b.writer.HistoryRead(t.Context(), b.question(a), "beta"))
+	b.expect(`SELECT ended_how FROM report.disagreements`, "agreed")
+	b.expect(`SELECT DISTINCT grade FROM report.coverage WHERE how LIKE 'read%'`, "corroborated")
+}
+
+// The same two about many subjects: twenty a day are kept, five are sent, the
+// rest is counted; and one that comes again is not sent again.
+func TestDisagreementsAreBounded(t *testing.T) {
+	b, _ := started(t, address(1))
+	b.witnesses()
+	for i := range 50 {
+		d := sql.Disagreement{Kind: sql.DisagreeMempool, Subject: fmt.Sprint(i), Explorer: "alpha", Other: "beta", Said: "says", OtherSaid: "says not", Since: time.Now()}
+		kept, err := b.writer.Disagree(t.Context(), d)
+		if b.must(err); kept != (i < 20) {
+			t.Fatalf("disagreement %d: kept %v", i, kept)
+		}
+	}
+	b.expect(`SELECT count(*) || ' ' || count(*) FILTER (WHERE told) FROM report.disagreements`, "20 5")
+	b.expect(`SELECT count(*) || ' ' || count(*) FILTER (WHERE NOT quiet) FROM report.alerts WHERE type = 'explorer.disagreed'`, "20 5")
+	b.expect(`SELECT DISTINCT disagreements_open || ' ' || disagreements_not_kept FROM report.explorers WHERE name IN ('alpha', 'beta')`, "20 30")
+
+	again := sql.Disagreement{Kind: sql.DisagreeBlock, Explorer: "gamma", Said: "one", OtherSaid: "another", Since: time.Now()}
+	for range 3 { // it flaps
+		_, err := b.writer.Disagree(t.Context(), again)
+		b.must(err)
+		open, err := b.store.OpenDisagreements(t.Context())
+		b.must(err)
+		last := open[len(open)-1]
+		b.must(b.writer.AgreeAgain(t.Context(), last.ID, "agreed", ""))
+	}
+	b.expect(`SELECT count(*) || ' ' || count(*) FILTER (WHERE told) FROM report.disagreements WHERE explorer = 'gamma'`, "3 1")
 }
