@@ -92,6 +92,10 @@ func (c *commit) misjudged(ctx context.Context, facts []*fact) ([]int64, error) 
 		          SELECT FROM btcwatch.stated_output t
 		          WHERE t.txid = i.prev_txid AND t.n = i.prev_n
 		            AND (t.script_id IS DISTINCT FROM o.script_id OR t.amount IS DISTINCT FROM o.amount))
+		    OR EXISTS (
+		          SELECT FROM btcwatch.stated_also t
+		          WHERE t.txid = i.prev_txid AND t.n = i.prev_n
+		            AND (t.script_id IS DISTINCT FROM o.script_id OR t.amount IS DISTINCT FROM o.amount))
 		    OR n.state IN ('unconfirmed', 'confirmed')
 		       AND EXISTS (SELECT FROM btcwatch.listing l WHERE l.script_id = o.script_id)
 		       AND NOT EXISTS (
