@@ -31,7 +31,7 @@ const (
 
 // finding is one thing that was looked at.
 type finding struct {
-	Check   string `json:"check"` // configuration, database, tables, daemon, explorer, operators, position, past, gaps, mempool, deliveries
+	Check   string `json:"check"` // configuration, database, tables, daemon, explorer, operators, position, past, gaps, mempool, deliveries, canary
 	Name    string `json:"name,omitempty"`
 	State   string `json:"state"`
 	Finding string `json:"finding"`

@@ -202,6 +202,8 @@ type watch struct {
 	config    *Config
 	explorers []*explorer.Explorer
 	channels  []openChannel
+
+	canaryWake chan struct{}
 }
 
 type openChannel struct {
@@ -211,7 +213,7 @@ type openChannel struct {
 }
 
 func newWatch(d *daemon, config *Config) (*watch, error) {
-	w := &watch{daemon: d, config: config}
+	w := &watch{daemon: d, config: config, canaryWake: make(chan struct{}, 1)}
 	for _, settings := range config.Explorers {
 		if settings.UserAgent == "" {
 			settings.UserAgent = "btcwatch/" + d.Version
@@ -243,12 +245,16 @@ func (w *watch) close() {
 
 // wakeAll tells all deliverers that something waits.
 func (w *watch) wakeAll() {
-	for _, c := range w.channels {
+	wake := func(c chan struct{}) {
 		select {
-		case c.wake <- struct{}{}:
+		case c <- struct{}{}:
 		default: // told already
 		}
 	}
+	for _, c := range w.channels {
+		wake(c.wake)
+	}
+	wake(w.canaryWake)
 }
 
 // again is how long the daemon waits before it tries for the lead again.
