@@ -24,6 +24,7 @@ const (
 	ChainStuck           Type = "chain.stuck"         // following waits for a person's word
 	ExplorerFailing      Type = "explorer.failing"
 	ExplorerRecovered    Type = "explorer.recovered"
+	ExplorerDisagreed    Type = "explorer.disagreed"
 	ChainQuiet           Type = "chain.quiet" // no new block is shown for long, and nobody knows yet why
 	WatchBlind           Type = "watch.blind"
 	WatchRestored        Type = "watch.restored"
@@ -38,7 +39,7 @@ func Types() []Type {
 	return []Type{
 		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, TransactionRefuted,
 		ChainReorged, ChainStuck,
-		ExplorerFailing, ExplorerRecovered, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily, ChannelTest,
+		ExplorerFailing, ExplorerRecovered, ExplorerDisagreed, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily, ChannelTest,
 	}
 }
 
@@ -128,6 +129,8 @@ type Data struct {
 	Since    *time.Time `json:"since,omitempty"`    // when the outage began
 	Until    *time.Time `json:"until,omitempty"`    // when it ended; absent while it lasts
 	Reason   string     `json:"reason,omitempty"`
+
+	Disagreement *Disagreed `json:"disagreement,omitempty"` // explorer.disagreed
 
 	List   *ListChange `json:"list_change,omitempty"` // list.changed
 	Report *Report     `json:"report,omitempty"`      // report.daily

@@ -24,6 +24,7 @@ type Report struct {
 	Gaps       []Gap         `json:"gaps,omitempty"` // opened, or still open, in that time; the body shows twenty
 	GapCount   int           `json:"gap_count"`
 	Explorers  []ExplorerDay `json:"explorers,omitempty"`
+	Disagree   *Disagreeing  `json:"disagreements,omitempty"` // absent: none began, ended or is open
 	Waiting    int64         `json:"deliveries_waiting"`
 	WaitingFor *time.Time    `json:"oldest_waiting,omitempty"` // when the one that waits longest was made
 	Dead       int64         `json:"deliveries_dead"`
@@ -86,4 +87,13 @@ type OpenAlert struct {
 	OpenedAt time.Time `json:"opened_at"`
 	Severity Severity  `json:"severity"`
 	Summary  string    `json:"summary"`
+}
+
+// Disagreeing is how often explorers disagreed in that time.
+type Disagreeing struct {
+	Began   int64    `json:"began"`
+	Ended   int64    `json:"ended"`           // they agree again, or blocks have shown who was right
+	Open    int64    `json:"open"`            // at the end
+	NotKept int64    `json:"not_kept"`        // on the days that it touches: more of the same two than are kept
+	Wrong   []string `json:"wrong,omitempty"` // explorers that were shown to have been wrong
 }

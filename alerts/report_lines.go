@@ -86,6 +86,9 @@ func (r Report) lines() []string {
 	for _, e := range r.Explorers {
 		lines = append(lines, e.line())
 	}
+	if r.Disagree != nil {
+		lines = append(lines, r.Disagree.line())
+	}
 	if r.Canary != nil {
 		lines = append(lines, r.Canary.line())
 	}

@@ -32,6 +32,10 @@ type asker struct {
 	turn int    // of the round, for who is asked first
 	read *int64 // version of the list of which every history is read; nil: none yet
 	last lastAsked
+	met  introduced
+
+	given answers
+	until func(began time.Time) time.Time // when the next mempool round is due; nil: the others are not asked
 }
 
 // errDatabase marks failures to record, which no other explorer can mend.
@@ -57,7 +61,11 @@ func (a *asker) mempoolRound(ctx context.Context) error {
 	} else {
 		a.health.nobodyToAsk(forMempool, errNotBegun)
 	}
-	return a.share(ctx, chosen, a.news)
+	began := a.now()
+	if err := a.share(ctx, chosen, a.news); err != nil {
+		return err
+	}
+	return a.askOthers(ctx, chosen, began)
 }
 
 // historyRound reads every history again in full, whatever the counters say.
@@ -146,6 +154,7 @@ func (a *asker) work(ctx context.Context, e *explorer.Explorer, list *agenda, as
 			// Who gave out before is asked first next time; not again and again,
 			// for it may be this address that no explorer can bear.
 			a.last.note(i.Script, a.now())
+			a.given.tried(askedOf{i.Script, e.Name}, a.now())
 		}
 		list.giveBack(i, err)
 		if err == nil {
@@ -205,13 +214,17 @@ func (a *asker) failed(ctx context.Context, e *explorer.Explorer, i *item, err e
 // it reads the mempool and the newest history, and all of it where the newest
 // pages do not explain the counters.
 func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
+	began := a.now()
 	counters, err := e.Addresses.Counters(ctx, q.Address)
 	if err != nil {
 		return err
 	}
+	a.given.counted(q.Script, total{e.Name, q.Address, counters.Transactions, a.health.tipOf(e.Name), began})
+	whole := func() { a.given.complete(askedOf{q.Script, e.Name}, began) }
 	before := q.Asked[e.Name]
 	same := q.Known && counters.Signal == before.Signal && !before.Failed
 	if same && !q.Pending {
+		whole()
 		return nil
 	}
 	// Also where the counters are as they were: a replacement that pays the
@@ -224,11 +237,15 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 	case !list.complete:
 		return a.cutOff(ctx, e, q, list)
 	default:
+		whole()
 		return nil
 	}
 	held, err := a.newest(ctx, e, q, counters)
 	if err != nil {
 		return err
+	}
+	if list.complete && held == 0 {
+		whole()
 	}
 	return a.settle(ctx, e, q, counters, list, held)
 }
@@ -320,6 +337,9 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 	rest, held, err := a.hold.back(ctx, txs)
 	if err != nil {
 		return 0, held, fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	if err := a.introduce(ctx, e); err != nil {
+		return 0, held, err
 	}
 	recorded, err := a.writer.Record(ctx, e.Name, rest)
 	if err != nil {

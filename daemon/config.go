@@ -69,6 +69,8 @@ type HealthSettings struct {
 	StaleAfter   time.Duration // one that shows the same tip for so long and is behind is stale; 0: never
 	Quarantine   time.Duration // how long who was caught in something false must be seen to be clean; 0: nobody is in quarantine
 	NoBlockAfter time.Duration // no new block from any explorer for so long: blind; 0: never
+
+	DisagreeAfter time.Duration // explorers that disagree for so long are told of; 0: they are not compared
 }
 
 // MetricsSettings is the [metrics] table.

@@ -224,6 +224,7 @@ func (l *loader) health(s *section) {
 	l.config.Health.LaggingAfter = s.duration("lagging_after", 10*time.Minute, time.Second, 24*time.Hour)
 	l.config.Health.StaleAfter = s.duration("stale_after", time.Hour, time.Second, 7*24*time.Hour)
 	l.config.Health.Quarantine = s.duration("quarantine", 24*time.Hour, time.Minute, 30*24*time.Hour)
+	l.config.Health.DisagreeAfter = s.duration("disagree_after", 5*time.Minute, time.Second, 24*time.Hour)
 	usual := 2 * time.Hour
 	if l.config.Network.PoWNoRetargeting { // regtest: blocks come when somebody makes them
 		usual = 0

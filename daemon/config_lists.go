@@ -40,6 +40,7 @@ func (l *loader) explorer(s *section) explorer.Settings {
 	address := l.explorerURL(s, set.Kind)
 	set.URL = strings.TrimSuffix(s.text("url", ""), "/")
 	set.Operator = s.text("operator", address.Hostname())
+	set.Software = strings.ToLower(strings.TrimSpace(s.text("software", "")))
 	set.RequestsPerSecond = l.pace(s, address)
 	set.Budget = explorer.Budget{Hour: budget(s, "requests_per_hour"), Day: budget(s, "requests_per_day")}
 	set.Timeout = s.duration("timeout", 30*time.Second, time.Second, 10*time.Minute)

@@ -20,7 +20,8 @@ const (
 	forBlocks       = "blocks"
 	forMempool      = "mempool"
 	forTransactions = "transactions"
-	forProofs       = "proofs" // of what is long past
+	forProofs       = "proofs"   // of what is long past
+	forPayments     = "payments" // whether they show what blocks hold
 )
 
 // health keeps how each explorer answers, and says when one is failing and

@@ -45,6 +45,9 @@ func (a *asker) wholeHistory(ctx context.Context, e *explorer.Explorer, q *sql.Q
 	if err != nil {
 		return err
 	}
+	if err := a.introduce(ctx, e); err != nil {
+		return err
+	}
 	if err := a.writer.HistoryRead(ctx, q, e.Name); err != nil {
 		return fmt.Errorf("%w: %w", errDatabase, err)
 	}

@@ -21,6 +21,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	l.short = newShortfall()
 	l.hold = newHold(w.store, holdPause(w.config), w.Now)
 	l.ancestors = l.newAncestors()
+	l.mempool = l.asker("mempool")
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
@@ -37,6 +38,12 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	if w.config.Schedule.Mempool != "" || w.config.Schedule.History != "" {
 		fill := l.asker("fill")
 		group.Go(guarded(func() error { return l.every(ctx, "fill", fillPause, fill.fillRound) }))
+		second := newSecond(l.asker("second"))
+		group.Go(guarded(func() error { return l.every(ctx, "second", secondPause, second.round) }))
+		if after := l.config.Health.DisagreeAfter; after > 0 {
+			agree := newAgreement(l.asker("agree"), l.mempool, after)
+			group.Go(guarded(func() error { return l.every(ctx, "agree", min(agreePause, after/4), agree.round) }))
+		}
 		prove := newPast(l.asker("past"), w.config.Network)
 		group.Go(guarded(func() error { return l.every(ctx, "past", pastPause, prove.round) }))
 	}
@@ -84,6 +91,7 @@ type leader struct {
 	short  *shortfall
 
 	ancestors *ancestors
+	mempool   *asker
 }
 
 // Pauses of the leader's loops that are not on the schedule.
@@ -136,7 +144,7 @@ func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
 		do         func(context.Context) error
 	}{
 		{"blocks", s.Blocks, follow.round},
-		{"mempool", s.Mempool, l.withCanary(l.asker("mempool").mempoolRound)},
+		{"mempool", s.Mempool, l.withCanary(l.mempool.mempoolRound)},
 		{"history", s.History, l.asker("history").historyRound},
 		{"report", s.Report, l.report},
 	} {
@@ -199,6 +207,9 @@ func (l *leader) add(ctx context.Context, jobs *scheduler, name, expr string, do
 	cadence, err := ParseSchedule(expr, l.config.Zone)
 	if err != nil {
 		return err
+	}
+	if name == "mempool" {
+		l.mempool.until = cadence.Next
 	}
 	l.pulse.expect(name, cadence.Next(l.Now()))
 	return jobs.add(name, expr, last, func(ctx context.Context) {

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
-	"github.com/btcsuite/btcd/wire/v2"
 
 	"btcwatch/chain"
+	"btcwatch/sql"
 )
 
 // Bounds of what is asked about the transactions of one block before it is
@@ -31,14 +31,14 @@ func (f *follower) mayAsk(wanted int) int {
 
 // spentBy asks which outputs transactions spend, which a block does not show.
 // Nothing depends on the answer but who the other side is.
-func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) map[chainhash.Hash][]*wire.TxOut {
+func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) map[chainhash.Hash]sql.Stated {
 	unknown = unknown[:f.mayAsk(len(unknown))]
 	if len(unknown) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, longestAsk)
 	defer cancel()
-	spent := map[chainhash.Hash][]*wire.TxOut{}
+	spent := map[chainhash.Hash]sql.Stated{}
 	for _, tx := range unknown {
 		for _, e := range f.explorers {
 			if e.Transactions == nil || !f.health.trusted(e.Name) {
@@ -48,13 +48,14 @@ func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) ma
 			f.beat()
 			if err == nil {
 				f.health.note(e.Name, forTransactions, nil)
-				spent[tx.ID] = told.Spent
+				spent[tx.ID] = sql.Stated{Spent: told.Spent, By: e.Name}
 				break
 			}
 			if ctx.Err() != nil {
 				return spent
 			}
 			f.health.note(e.Name, forTransactions, err)
+			f.health.failedOver(e.Name)
 		}
 	}
 	return spent

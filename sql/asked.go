@@ -25,6 +25,7 @@ type Question struct {
 // Asked is how the last questions about an address to one explorer went.
 type Asked struct {
 	Signal string // the counters before its last complete reading; empty: none yet
+	Read   bool   // it was read to the end
 	Failed bool   // the last question failed, and nothing good came since
 }
 
@@ -87,7 +88,7 @@ func (s *Store) readAsked(ctx context.Context, questions map[int64]*Question, sc
 		return nil
 	}
 	found, err := s.pool.Query(ctx, `
-		SELECT a.script_id, e.name, a.signal, a.error IS NOT NULL
+		SELECT a.script_id, e.name, a.signal, a.read_at IS NOT NULL, a.error IS NOT NULL
 		FROM btcwatch.asked a
 		JOIN btcwatch.explorer e ON e.id = a.explorer_id
 		WHERE a.script_id = ANY($1)`, scripts)
@@ -97,7 +98,7 @@ func (s *Store) readAsked(ctx context.Context, questions map[int64]*Question, sc
 	var script int64
 	var name string
 	var asked Asked
-	_, err = pgx.ForEachRow(found, []any{&script, &name, &asked.Signal, &asked.Failed}, func() error {
+	_, err = pgx.ForEachRow(found, []any{&script, &name, &asked.Signal, &asked.Read, &asked.Failed}, func() error {
 		questions[script].Asked[name] = asked
 		asked = Asked{}
 		return nil
@@ -158,8 +159,11 @@ func (w *Writer) HistoryRead(ctx context.Context, q *Question, explorer string) 
 		if err != nil {
 			return fmt.Errorf("note that the history of %s is read: %w", q.Address.Text, err)
 		}
-		if q.Known || q.Joined == nil {
+		if q.Joined == nil {
 			return nil
+		}
+		if q.Known {
+			return c.coverAgain(ctx, q, source)
 		}
 		c.note("history %d %s", q.Script, explorer)
 		_, err = c.tx.Exec(ctx, `
@@ -168,7 +172,7 @@ func (w *Writer) HistoryRead(ctx context.Context, q *Question, explorer string) 
 		if err != nil {
 			return fmt.Errorf("cover the history of %s: %w", q.Address.Text, err)
 		}
-		return nil
+		return c.coverAgain(ctx, q, source)
 	})
 }
 

@@ -200,12 +200,18 @@ func (c *commit) askable(tx *chain.Transaction) bool {
 	return true
 }
 
+// Stated is what an explorer says of the outputs that a transaction spends.
+type Stated struct {
+	Spent []*wire.TxOut
+	By    string // the explorer
+}
+
 // RecordBlock records a verified block that follows the position: the block,
 // what it does to the watched addresses, the alerts, and the new position, in
 // one commit. spent completes, by txid, what the block does not show of the
 // outputs that its transactions spend. A block that was recorded before is
 // ErrNotNext. It gives how many watched transactions the block holds.
-func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer string, spent map[chainhash.Hash][]*wire.TxOut) (int, error) {
+func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer string, spent map[chainhash.Hash]Stated) (int, error) {
 	hits := 0
 	err := w.commit(ctx, "block", func(c *commit) error {
 		if !c.position.Set || c.position.Height+1 != block.Height || c.position.Hash != block.Header.PrevBlock {
@@ -217,8 +223,8 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		}
 		found, canaries := c.set.match.MatchApart(block)
 		for _, tx := range found {
-			if known, ok := spent[tx.ID]; ok && len(known) == len(tx.Msg.TxIn) {
-				tx.Spent = known
+			if known, ok := spent[tx.ID]; ok && len(known.Spent) == len(tx.Msg.TxIn) {
+				tx.Spent = known.Spent
 			}
 		}
 		c.position.Height, c.position.Hash, c.position.Bits = block.Height, block.Hash, block.Header.Bits
@@ -231,6 +237,9 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		}
 		facts, err := c.facts(ctx, found, source, c.grade())
 		if err != nil {
+			return err
+		}
+		if err := c.attribute(ctx, facts, spent); err != nil {
 			return err
 		}
 		hits = len(facts)

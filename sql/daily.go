@@ -69,7 +69,7 @@ func (g dayReader) told(ctx context.Context, id alerts.ID) (told bool, err error
 
 func (g dayReader) gather(ctx context.Context, r *alerts.Report) error {
 	for _, read := range []func(context.Context, *alerts.Report) error{
-		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.oldest, g.canary,
+		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.disagreements, g.oldest, g.canary,
 	} {
 		if err := read(ctx, r); err != nil {
 			return err

@@ -213,7 +213,7 @@ func (c *commit) putParts(ctx context.Context, facts []*fact, scripts map[string
 			// What is recorded here needs nobody's word.
 			if i < len(f.tx.Spent) && f.tx.Spent[i] != nil && !said[prev] && !here[prev.Hash] {
 				said[prev] = true
-				stated.add(int64(f.source), 0, prev.Hash[:], int64(prev.Index), scripts[string(f.tx.Spent[i].PkScript)])
+				stated.add(int64(f.statedBy()), 0, prev.Hash[:], int64(prev.Index), scripts[string(f.tx.Spent[i].PkScript)])
 				stated.amounts = append(stated.amounts, f.tx.Spent[i].Value)
 			}
 		}
@@ -241,7 +241,7 @@ func (c *commit) putParts(ctx context.Context, facts []*fact, scripts map[string
 	if err := c.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record inputs and outputs: %w", err)
 	}
-	return nil
+	return c.putFurtherWords(ctx, facts, stated)
 }
 
 // partRows are the columns of inputs, outputs or stated outputs.

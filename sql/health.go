@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -249,12 +250,12 @@ func (s *Store) SetExplorers(ctx context.Context, configured []explorer.Settings
 				return err
 			}
 			_, err = tx.Exec(ctx, `
-				INSERT INTO btcwatch.explorer_now (explorer_id, kind, operator, configured, state, requests_per_hour, requests_per_day)
-				VALUES ($1, $2, $3, true, 'ok', nullif($4::bigint, 0), nullif($5::bigint, 0))
+				INSERT INTO btcwatch.explorer_now (explorer_id, kind, operator, software, configured, state, requests_per_hour, requests_per_day)
+				VALUES ($1, $2, $3, $4, true, 'ok', nullif($5::bigint, 0), nullif($6::bigint, 0))
 				ON CONFLICT (explorer_id) DO UPDATE
-				SET kind = excluded.kind, operator = excluded.operator, configured = true,
+				SET kind = excluded.kind, operator = excluded.operator, software = excluded.software, configured = true,
 				    requests_per_hour = excluded.requests_per_hour, requests_per_day = excluded.requests_per_day`,
-				id, e.Kind, e.Operator, e.Budget.Hour, e.Budget.Day)
+				id, e.Kind, e.Operator, cmp.Or(e.Software, explorer.FamilyOf(e.Kind)), e.Budget.Hour, e.Budget.Day)
 			if err != nil {
 				return fmt.Errorf("name the explorer %s: %w", e.Name, err)
 			}

@@ -92,6 +92,10 @@ func (c *commit) misjudged(ctx context.Context, facts []*fact) ([]int64, error) 
 		          SELECT FROM btcwatch.stated_output t
 		          WHERE t.txid = i.prev_txid AND t.n = i.prev_n
 		            AND (t.script_id IS DISTINCT FROM o.script_id OR t.amount IS DISTINCT FROM o.amount))
+		    OR EXISTS (
+		          SELECT FROM btcwatch.stated_also t
+		          WHERE t.txid = i.prev_txid AND t.n = i.prev_n
+		            AND (t.script_id IS DISTINCT FROM o.script_id OR t.amount IS DISTINCT FROM o.amount))
 		    OR n.state IN ('unconfirmed', 'confirmed')
 		       AND EXISTS (SELECT FROM btcwatch.listing l WHERE l.script_id = o.script_id)
 		       AND NOT EXISTS (
@@ -216,7 +220,15 @@ func (c *commit) nameMisstaters(ctx context.Context, ids []int64) error {
 	found, err := c.tx.Query(ctx, `
 		SELECT DISTINCT e.name
 		FROM btcwatch.tx_input i
-		JOIN btcwatch.stated_output t ON t.txid = i.prev_txid AND t.n = i.prev_n
+		JOIN LATERAL (
+		    SELECT o.script_id, o.amount, o.explorer_id
+		    FROM btcwatch.stated_output o
+		    WHERE o.txid = i.prev_txid AND o.n = i.prev_n
+		    UNION ALL
+		    SELECT a.script_id, a.amount, a.explorer_id
+		    FROM btcwatch.stated_also a
+		    WHERE a.txid = i.prev_txid AND a.n = i.prev_n
+		) t ON true
 		JOIN btcwatch.explorer e ON e.id = t.explorer_id
 		JOIN btcwatch.tx p ON p.txid = i.prev_txid
 		LEFT JOIN btcwatch.tx_output o ON o.tx_id = p.id AND o.n = i.prev_n

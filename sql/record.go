@@ -22,6 +22,7 @@ type fact struct {
 	effects []chain.Effect
 	proof   alerts.Proof
 	source  int32 // the explorer that says so
+	stater  int32 // the explorer that states what it spends; 0: source
 
 	id    int64 // of the row in tx
 	isNew bool
@@ -243,10 +244,18 @@ func (c *commit) move(ctx context.Context, facts []*fact) error {
 	if err != nil {
 		return err
 	}
+	agreed, err := c.agreed(ctx, facts)
+	if err != nil {
+		return err
+	}
 	var changed, same []*fact
 	for _, f := range facts {
 		f.was = was[f.id]
-		f.now = next(f.was, f.tx.Place, f.proof)
+		proof := f.proof
+		if agreed[f.id] {
+			proof = alerts.Corroborated
+		}
+		f.now = next(f.was, f.tx.Place, proof)
 		if ruledOut[f.id] {
 			f.now = f.was
 		}
@@ -273,15 +282,21 @@ func next(was standing, place *chain.Place, proof alerts.Proof) standing {
 	case !was.known:
 		return now
 	case now.state == alerts.Unconfirmed && (was.state == alerts.Unconfirmed || was.state == alerts.Confirmed):
-		return was // nothing new, or an explorer that lags
+		if was.state == alerts.Unconfirmed && weaker(was.proof, now.proof) {
+			was.proof = now.proof
+		}
+		return was // nothing else is new, or it is an explorer that lags
 	case was.state != alerts.Confirmed && was.state != alerts.Unconfirmed:
 		now.turn++ // it comes back after it was replaced or dropped
 		return now
 	case was.state == alerts.Unconfirmed:
 		return now
 	case was.block == now.block:
-		if weaker(was.proof, now.proof) { // what a header says of the place counts from now on
-			was.proof, was.height, was.time = now.proof, now.height, now.time
+		if !weaker(was.proof, now.proof) {
+			return was
+		}
+		if was.proof = now.proof; was.proof == alerts.Proven { // what a header says of the place counts from now on
+			was.height, was.time = now.height, now.time
 		}
 		return was
 	case weaker(now.proof, was.proof):

@@ -242,7 +242,7 @@ func (w *walk) coverBlock() {
 	block := w.next(w.chain)
 	unknown, err := w.writer.Unknown(w.Context(), block)
 	w.must(err)
-	said := map[chainhash.Hash][]*wire.TxOut{}
+	said := map[chainhash.Hash]sql.Stated{}
 	for _, tx := range unknown {
 		if slices.ContainsFunc(w.model.listed, func(a chain.Address) bool {
 			return w.secret[string(a.Script)] && w.model.inForce[string(a.Script)] && slices.ContainsFunc(tx.Msg.TxOut, func(o *wire.TxOut) bool { return string(o.PkScript) == string(a.Script) })
@@ -250,7 +250,7 @@ func (w *walk) coverBlock() {
 			w.Fatalf("%s concerns a confidential address and is to be asked about", tx.ID)
 		}
 		if w.IntN(2) == 0 {
-			said[tx.ID] = w.spent(tx.Msg)
+			said[tx.ID] = sql.Stated{Spent: w.spent(tx.Msg), By: w.explorer()}
 		}
 	}
 	_, err = w.writer.RecordBlock(w.Context(), block, w.explorer(), said)
@@ -261,7 +261,7 @@ func (w *walk) coverBlock() {
 		if !w.model.shows(msg) && !w.spendsWithin(shown, msg) {
 			continue
 		}
-		tx := &chain.Transaction{ID: block.IDs[i], Msg: msg, Spent: said[block.IDs[i]],
+		tx := &chain.Transaction{ID: block.IDs[i], Msg: msg, Spent: said[block.IDs[i]].Spent,
 			Place: &chain.Place{Height: block.Height, Block: block.Hash, Time: block.Time(), Index: i}}
 		if tx.Spent == nil {
 			tx.Spent = make([]*wire.TxOut, len(msg.TxIn))

@@ -143,8 +143,17 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		p.AmountSat = &amount
 	}
 	p.Revealed = e.Unknown()
+	var borneOut []string // who states the same of what it spends
 	if e.Stated() {
-		p.Proof = alerts.Reported
+		var err error
+		if borneOut, err = c.restated(ctx, tx, e); err != nil {
+			return p, err
+		}
+		if p.Proof != alerts.Reported && len(borneOut) > 0 {
+			p.Proof = alerts.Corroborated
+		} else {
+			p.Proof = alerts.Reported
+		}
 	}
 	if p.Proof == alerts.Proven {
 		p.RestsOn = c.restsOn
@@ -157,7 +166,9 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 	if err := c.context(ctx, &p, id, e.Script, s); err != nil {
 		return p, err
 	}
-	if e.Stated() {
+	if p.Proof == alerts.Corroborated && len(borneOut) > 0 {
+		p.ReportedBy = borneOut
+	} else if e.Stated() {
 		by, err := c.statedBy(ctx, tx, e)
 		if err != nil {
 			return p, err
@@ -189,6 +200,7 @@ func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int6
 		           FROM btcwatch.observation o
 		           JOIN btcwatch.explorer e ON e.id = o.explorer_id
 		           WHERE o.tx_id = $1
+		             AND (NOT $4 OR o.block_hash = $3)
 		           ORDER BY e.name),
 		       CASE WHEN b.unknown_debits = 0 AND EXISTS (SELECT FROM btcwatch.coverage v WHERE v.script_id = $2)
 		            THEN b.received - b.sent END,
@@ -207,7 +219,7 @@ func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int6
 		    ORDER BY e.id
 		    LIMIT 1
 		) f ON true
-		WHERE n.tx_id = $1`, tx, script, s.block[:]).
+		WHERE n.tx_id = $1`, tx, script, s.block[:], s.proof == alerts.Corroborated && s.state == alerts.Confirmed).
 		Scan(&p.ReportedBy, &p.BalanceSat, &p.FirstActivityAt, &root, &found, &covered, &seen)
 	if err != nil {
 		return fmt.Errorf("gather what is known of %s: %w", p.TxID, err)

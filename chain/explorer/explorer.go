@@ -33,7 +33,9 @@ type Explorer struct {
 
 	Pace *Pace
 
-	client *client
+	client   *client
+	software string      // as configured, or by kind; empty: it has to say
+	said     *saidFamily // what it said; nil: its kind says it
 }
 
 // HasAddresses says whether explorers of a kind can be asked about addresses.

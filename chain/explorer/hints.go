@@ -83,8 +83,8 @@ func (e electrum) turn(ctx context.Context) error {
 		return err
 	}
 	defer e.client.turns.give()
-	if left := e.client.pace.paused(); left > 0 {
-		return &Error{Kind: ErrRateLimited, RetryAfter: left, Detail: "not asked: it wants to be left alone"}
+	if err := e.client.pace.pausing(); err != nil {
+		return err
 	}
 	return e.client.pace.wait(ctx)
 }

@@ -61,6 +61,9 @@ func open(k kind, s Settings, params *chaincfg.Params) (*Explorer, error) {
 	if e.Operator == "" {
 		e.Operator = c.base.Hostname()
 	}
+	if e.software = s.Software; e.software == "" {
+		e.software = FamilyOf(k.name)
+	}
 	k.open(e, c, params)
 	return e, nil
 }

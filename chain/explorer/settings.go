@@ -9,6 +9,7 @@ type Settings struct {
 	Kind              string
 	URL               string
 	Operator          string        // empty: the host of URL
+	Software          string        // the family of its software; empty: by kind, or as it says
 	RequestsPerSecond float64       // 0: no pace of our own (a local explorer)
 	Budget            Budget        // beside the pace: what may be asked in an hour and in a day
 	Timeout           time.Duration // of one request, body included; 0: 30 s
