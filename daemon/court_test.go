@@ -227,6 +227,20 @@ func (s *court) confirmedTruth() string {
 	return difference(s.confirmed(), s.lines(transactionLines+` WHERE proof = 'proven'`))
 }
 
+// feelessTruth is confirmedTruth without the fees, of which a block does not show
+// all that they are made of.
+func (s *court) feelessTruth() string {
+	s.world.t.Helper()
+	want, got := s.confirmed(), s.lines(transactionLines+` WHERE proof = 'proven'`)
+	for _, lines := range [][]string{want, got} {
+		for i, line := range lines {
+			parts := strings.Fields(line)
+			lines[i] = strings.Join(slices.Delete(parts, 4, 5), " ")
+		}
+	}
+	return difference(want, got)
+}
+
 // ungradedTruth holds what is recorded as confirmed against that, where the past
 // cannot be proven, whatever its grade.
 func (s *court) ungradedTruth() string {

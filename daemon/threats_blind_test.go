@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -111,11 +112,13 @@ func TestBlocksOfOneOperator(t *testing.T) {
 				l.tell(s, s.witnesses[liar])
 				s.news(1)
 				s.poll()
+				s.seenAlone("operator " + witnessKinds[liar])
 				const own = `SELECT count(*) FROM report.transactions WHERE proof = 'proven' AND block_height = 115 AND block_hash <> $1`
 				s.expect("1", own, s.ledger.BlockAt(115).BlockHash().String())
 				for n := range 7 {
 					s.news(n)
 				}
+				before := len(s.told(alerts.TransactionConfirmed))
 				s.witnesses[liar].follow(s.ledger)
 				if !s.settled(20) {
 					t.Errorf("the chain with more work is not followed: %s\n%s", s.differs(), s.log)
@@ -125,7 +128,36 @@ func TestBlocksOfOneOperator(t *testing.T) {
 					t.Error("what was told of the lone blocks is not taken back")
 				}
 				s.expect("0", `SELECT count(*) FROM report.explorers WHERE state = 'lying'`)
+				for _, body := range s.told(alerts.TransactionConfirmed)[before:] {
+					if strings.Contains(body, "one operator only") {
+						t.Errorf("all show it, and it is said that one does: %s", body)
+					}
+				}
 			})
 		}
+	}
+}
+
+// seenAlone checks that what is told of the blocks of one operator says so, and
+// of others not.
+func (s *court) seenAlone(operator string) {
+	t := s.world.t
+	t.Helper()
+	alone := 0
+	for _, body := range s.told(alerts.TransactionConfirmed) {
+		var b alerts.Body
+		if err := json.Unmarshal([]byte(body), &b); err != nil {
+			t.Fatal(err)
+		}
+		own := *b.Data.BlockHeight == 115 && b.Data.BlockHash != s.ledger.BlockAt(115).BlockHash().String()
+		if said := strings.Contains(b.Data.RestsOn, "seen from one operator only, "+operator); said != own {
+			t.Errorf("that one operator alone shows it is said: %v, want %v: %s", said, own, body)
+		}
+		if own {
+			alone++
+		}
+	}
+	if alone == 0 {
+		t.Error("nothing is told of the blocks of one operator")
 	}
 }
