@@ -240,11 +240,11 @@ func hostileFields(_ *court, w *witness) bool {
 // tooLong answers with more than an answer may hold, packed small.
 func tooLong(_ *court, w *witness) bool {
 	if w.kind == "electrum" {
-		return w.rewrites(func(string, []byte) []byte { return bytes.Repeat([]byte("9"), 24<<20) })
+		return w.rewrites(func(string, []byte) []byte { return bytes.Repeat([]byte("9"), 11<<20) })
 	}
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	for range 64 {
+	for range 12 {
 		_, _ = z.Write(bytes.Repeat([]byte(" "), 1<<20))
 	}
 	_ = z.Close()
