@@ -36,7 +36,7 @@ func (o Outage) blindWords() (summary, next string) {
 			"A message follows when it runs again. See the log (journalctl -u btcwatch); restart btcwatch if it does not come back by itself."
 	case "delivery":
 		return fmt.Sprintf("btcwatch cannot tell everybody: the channel %s has not taken an alert that waits since %s%s; whoever reads only that channel has not been told.", clean(o.Name), since, o.because()),
-			"It is tried again and again, and a message follows when nothing waits any more. btcwatch check shows what waits; btcwatch alerts list shows what was to be told."
+			"It is tried again and again, and a message follows when nothing waits any more. btcwatch deliveries list shows what waits."
 	case "canary":
 		return o.canaryWords()
 	}
@@ -112,7 +112,7 @@ func (h Hole) slow() string {
 func (o Outage) deliveryWords() string {
 	text := count(o.Hole.Late, "alert was", "alerts were") + " delivered late"
 	if o.Hole.Dead > 0 {
-		return "The hole is not closed: " + text + ", and " + count(o.Hole.Dead, "was given up", "were given up") + "; btcwatch alerts list shows them."
+		return "The hole is not closed: " + text + ", and " + count(o.Hole.Dead, "was given up", "were given up") + "; btcwatch deliveries list shows them, and deliveries retry sends them again."
 	}
 	return "The hole is closed: " + text + ", none was given up."
 }

@@ -34,6 +34,6 @@ func (d DeadDeliveries) Alert(key Key) Alert {
 		Network: d.Network, Channel: d.Channel, Since: moment(d.Since), ObservedAt: moment(d.At), Reason: reason,
 		Summary: fmt.Sprintf("The channel %s has not delivered %s%s; whoever reads only that channel has not been told.",
 			clean(d.Channel), count(d.Count, "alert", "alerts"), bracketed(reason)),
-		Next: "Nothing is sent again by itself. btcwatch alerts list shows what was to be told.",
+		Next: "Nothing is sent again by itself: btcwatch deliveries list shows what was to be told, and deliveries retry sends it again.",
 	})
 }

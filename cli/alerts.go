@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"btcwatch/alerts"
@@ -12,26 +13,61 @@ import (
 
 type alertsCommand struct {
 	List alertsList `cmd:"" help:"List alerts, newest first."`
-	Show alertsShow `cmd:"" help:"Show an alert in full, and whom it reached."`
+	Show alertsShow `cmd:"" help:"Show an alert in full, whom it reached and who worked on it."`
+
+	Ack    alertsAck    `cmd:"" help:"Say that you look at an alert."`
+	Note   alertsNote   `cmd:"" help:"Add a note to an alert."`
+	Close  alertsClose  `cmd:"" help:"Close alerts, with what came of them."`
+	Reopen alertsReopen `cmd:"" help:"Open a closed alert again."`
 }
 
 type alertsList struct {
-	All   bool `help:"Also those for the daily report only: dust, deeper confirmations."`
-	Limit int  `default:"50" placeholder:"N" help:"At most so many (${default})."`
-	JSON  bool `name:"json" help:"One JSON object a line."`
+	All      bool     `help:"Also those for the daily report only: dust, deeper confirmations."`
+	State    []string `placeholder:"STATE" enum:"open,acknowledged,closed" help:"Only in these states: open, acknowledged, closed."`
+	Address  string   `placeholder:"ADDRESS" help:"Only of this address."`
+	Type     string   `placeholder:"TYPE" help:"Only of this type, such as transaction.seen."`
+	Severity string   `default:"info" placeholder:"LEVEL" help:"Only those at least so severe: info, low, medium, high, severe."`
+	Since    string   `placeholder:"DATE" help:"Only those since then: 2026-03-31, or 2026-03-31T14:00:00Z."`
+	Limit    int      `default:"50" placeholder:"N" help:"At most so many (${default})."`
+	JSON     bool     `name:"json" help:"One JSON object a line."`
+}
+
+// chosen reads the flags.
+func (c *alertsList) chosen() (sql.Chosen, error) {
+	chosen := sql.Chosen{Quiet: c.All, States: c.State, Address: c.Address, Type: c.Type, Most: c.Limit + 1}
+	var err error
+	if c.Limit < 1 {
+		return chosen, wrongUsef("--limit %d: use 1 or more", c.Limit)
+	}
+	if chosen.Severity, err = alerts.ParseSeverity(c.Severity); err != nil {
+		return chosen, wrongUsef("--severity: %s", err)
+	}
+	if c.Type != "" && !slices.Contains(alerts.Types(), alerts.Type(c.Type)) {
+		return chosen, wrongUsef("--type %q: there is no such type of alert", tame(c.Type))
+	}
+	if c.Since != "" {
+		chosen.Since, err = readTime("--since", c.Since)
+	}
+	return chosen, err
+}
+
+// filtered says whether alerts were left out that the list would else show.
+func (c *alertsList) filtered() bool {
+	return len(c.State) > 0 || c.Address != "" || c.Type != "" || c.Severity != "info" || c.Since != ""
 }
 
 // Run lists alerts.
 func (c *alertsList) Run(s *session) error {
-	if c.Limit < 1 {
-		return wrongUsef("--limit %d: use 1 or more", c.Limit)
+	chosen, err := c.chosen()
+	if err != nil {
+		return err
 	}
 	config, err := s.config()
 	if err != nil {
 		return err
 	}
 	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
-		rows, err := store.Alerts(ctx, c.All, c.Limit+1)
+		rows, err := store.Alerts(ctx, chosen)
 		if err != nil {
 			return err
 		}
@@ -53,6 +89,9 @@ func (c *alertsList) print(s *session, rows []sql.AlertRow) error {
 	switch {
 	case c.JSON:
 		return printJSON(s.Out, rows...)
+	case len(rows) == 0 && c.filtered():
+		s.say("No alert is so; without options the list shows more.")
+		return nil
 	case len(rows) == 0 && c.All:
 		s.say("No alert is recorded.")
 		return nil
@@ -100,8 +139,8 @@ type alertsShow struct {
 
 // Run shows one alert.
 func (c *alertsShow) Run(s *session) error {
-	if len(c.ID) < 4 || len(c.ID) > 32 || strings.Trim(strings.ToLower(c.ID), "0123456789abcdef") != "" {
-		return wrongUsef("%q is no alert id: give 4 to 32 hexadecimal digits, as btcwatch alerts list shows them", tame(c.ID))
+	if err := checkID(c.ID); err != nil {
+		return err
 	}
 	config, err := s.config()
 	if err != nil {
@@ -127,12 +166,29 @@ func (c *alertsShow) Run(s *session) error {
 		if _, err := io.WriteString(s.Out, alerts.Terminal(decoded, config.Zone, s.coloured())+"\n"); err != nil {
 			return err
 		}
+		done, err := store.Actions(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(done) > 0 {
+			if err := actionTable(done).print(s.Terminal); err != nil {
+				return err
+			}
+			fmt.Fprintln(s.Out)
+		}
 		if len(deliveries) == 0 {
 			_, err := fmt.Fprintln(s.Out, "It is sent to no channel: no channel takes alerts of its kind and severity, or it is for the daily report only.")
 			return err
 		}
 		return deliveryTable(deliveries).print(s.Terminal)
 	})
+}
+
+func checkID(id string) error {
+	if len(id) < 4 || len(id) > 32 || strings.Trim(strings.ToLower(id), "0123456789abcdef") != "" {
+		return wrongUsef("%q is no alert id: give 4 to 32 hexadecimal digits, as btcwatch alerts list shows them", tame(id))
+	}
+	return nil
 }
 
 func findAlert(ctx context.Context, store *sql.Store, prefix string) (alerts.ID, error) {
@@ -142,13 +198,13 @@ func findAlert(ctx context.Context, store *sql.Store, prefix string) (alerts.ID,
 	case err != nil:
 		return alerts.ID{}, err
 	case len(ids) == 0:
-		return alerts.ID{}, fmt.Errorf("no alert has an id that begins with %s: btcwatch alerts list --all shows them", prefix)
+		return alerts.ID{}, whichAlert("no alert has an id that begins with " + prefix + ": btcwatch alerts list --all shows them")
 	case len(ids) > 1:
 		var text []string
 		for _, id := range ids {
 			text = append(text, "  "+id.String())
 		}
-		return alerts.ID{}, fmt.Errorf("several alerts begin with %s; give more digits:\n%s", prefix, strings.Join(text, "\n"))
+		return alerts.ID{}, whichAlert("several alerts begin with " + prefix + "; give more digits:\n" + strings.Join(text, "\n"))
 	}
 	return ids[0], nil
 }

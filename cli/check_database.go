@@ -333,7 +333,7 @@ func (c *checkup) channel(s sql.ChannelRow, broken bool) finding {
 	switch {
 	case broken:
 		f.State = isWrong
-		f.Do = "mend the channel; btcwatch alerts list shows what it has not told"
+		f.Do = "mend the channel; btcwatch deliveries list shows what it has not told, and deliveries retry sends it again"
 	case s.Dead > 0:
 		f.State = isNote
 	}

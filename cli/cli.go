@@ -22,18 +22,19 @@ import (
 type grammar struct {
 	Config string `placeholder:"FILE" help:"Configuration file. Without it: BTCWATCH_CONFIG, else ./config.toml, else /etc/btcwatch/config.toml."`
 
-	Run      runCommand      `cmd:"" help:"Watch, record and alert until stopped."`
-	Check    checkCommand    `cmd:"" help:"Check configuration, database, explorers and position; exit 1 if anything is wrong."`
-	Watch    watchCommand    `cmd:"" help:"Say who is watched."`
-	Follow   followCommand   `cmd:"" help:"Make following go on with a block that you vouch for, after it has stopped."`
-	History  historyCommand  `cmd:"" help:"List the recorded transactions of a watched address."`
-	Alerts   alertsCommand   `cmd:"" help:"List and show alerts."`
-	SQL      sqlCommand      `cmd:"" name:"sql" help:"Open psql on the database in use, also while the daemon runs."`
-	Evidence evidenceCommand `cmd:"" help:"Write all that proves a transaction into one file that anybody can check."`
-	Verify   verifyCommand   `cmd:"" help:"Check a file of evidence and say what it proves; needs nothing but the file."`
-	Scan     scanCommand     `cmd:"" help:"Look for addresses in raw blocks and block files that lie here."`
-	Extract  extractCommand  `cmd:"" help:"Find every Bitcoin address in a text."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Run        runCommand        `cmd:"" help:"Watch, record and alert until stopped."`
+	Check      checkCommand      `cmd:"" help:"Check configuration, database, explorers and position; exit 1 if anything is wrong."`
+	Watch      watchCommand      `cmd:"" help:"Say who is watched."`
+	Follow     followCommand     `cmd:"" help:"Make following go on with a block that you vouch for, after it has stopped."`
+	History    historyCommand    `cmd:"" help:"List the recorded transactions of a watched address."`
+	Alerts     alertsCommand     `cmd:"" help:"List and show alerts, and say what came of them."`
+	Deliveries deliveriesCommand `cmd:"" help:"List what waits or could not be delivered, and deliver it again."`
+	SQL        sqlCommand        `cmd:"" name:"sql" help:"Open psql on the database in use, also while the daemon runs."`
+	Evidence   evidenceCommand   `cmd:"" help:"Write all that proves a transaction into one file that anybody can check."`
+	Verify     verifyCommand     `cmd:"" help:"Check a file of evidence and say what it proves; needs nothing but the file."`
+	Scan       scanCommand       `cmd:"" help:"Look for addresses in raw blocks and block files that lie here."`
+	Extract    extractCommand    `cmd:"" help:"Find every Bitcoin address in a text."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // session is one command at work.

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -113,8 +111,10 @@ func (c *followCommand) follow(ctx context.Context, s *session, config *daemon.C
 			continue
 		}
 		c.say(s, v, plan)
-		if err := c.confirm(s); err != nil {
-			return err
+		if !c.Yes {
+			if err := s.confirm(); err != nil {
+				return err
+			}
 		}
 		err = store.RefollowFrom(ctx, tell, v, plan)
 		if errors.Is(err, sql.ErrMoved) {
@@ -194,22 +194,6 @@ func (c *followCommand) sayPayments(s *session, all []sql.LeavingPayment) {
 		}
 		s.say("      block %s  %s BTC  %s  %s", grouped(int64(payment.Height)), known(payment.AmountSat), payment.Address, payment.TxID)
 	}
-}
-
-func (c *followCommand) confirm(s *session) error {
-	if c.Yes {
-		return nil
-	}
-	fmt.Fprint(s.Err, "Type yes to do this: ")
-	line, err := bufio.NewReader(s.In).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if strings.TrimSpace(line) != "yes" {
-		s.say("Nothing is changed.")
-		return exitCode(1)
-	}
-	return nil
 }
 
 func (c *followCommand) done(ctx context.Context, s *session, store *sql.Store, v sql.Vouched) error {

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -51,4 +55,18 @@ func width(f *os.File, columns string) int {
 // coloured says whether the output may have colours: https://no-color.org.
 func (t Terminal) coloured() bool {
 	return t.IsTerminal && t.Getenv("NO_COLOR") == "" && t.Getenv("TERM") != "dumb"
+}
+
+// confirm asks whether something is meant; anything but yes ends the command.
+func (s *session) confirm() error {
+	fmt.Fprint(s.Err, "Type yes to do this: ")
+	line, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != "yes" {
+		s.say("Nothing is changed.")
+		return exitCode(1)
+	}
+	return nil
 }

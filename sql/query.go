@@ -92,18 +92,42 @@ type AlertRow struct {
 	Summary   string    `json:"summary"`
 }
 
-// Alerts lists the newest alerts, newest first; quiet ones too when asked.
-func (s *Store) Alerts(ctx context.Context, quiet bool, most int) ([]AlertRow, error) {
+// Chosen says which alerts are meant; what is empty chooses all.
+type Chosen struct {
+	Quiet    bool // also those for the daily report only
+	States   []string
+	Address  string
+	Type     string
+	Severity alerts.Severity // the mildest
+	Since    time.Time
+	Most     int
+}
+
+// Alerts lists alerts, newest first.
+func (s *Store) Alerts(ctx context.Context, c Chosen) ([]AlertRow, error) {
 	list, err := rows[AlertRow](ctx, s.pool, `
 		SELECT r.id, r.type, r.severity, r.address, r.txid, r.amount_sat, r.proof, r.opened_at, r.state, r.quiet, r.summary
 		FROM report.alerts r
-		WHERE NOT r.quiet OR $1
+		WHERE (NOT r.quiet OR $1)
+		  AND (coalesce(cardinality($2::text[]), 0) = 0 OR r.state = ANY ($2))
+		  AND ($3 = '' OR r.address = $3)
+		  AND ($4 = '' OR r.type = $4)
+		  AND r.severity = ANY ($5)
+		  AND r.opened_at >= $6
 		ORDER BY r.seq DESC
-		LIMIT $2`, quiet, most)
+		LIMIT $7`, c.Quiet, c.States, c.Address, c.Type, severities(c.Severity), c.Since, c.Most)
 	if err != nil {
 		return nil, fmt.Errorf("list alerts: %w", err)
 	}
 	return list, nil
+}
+
+// severities names those from one upwards.
+func severities(from alerts.Severity) (names []string) {
+	for s := from; s <= alerts.Severe; s++ {
+		names = append(names, s.String())
+	}
+	return names
 }
 
 // DeliveryRow is a delivery as report.deliveries gives it.

@@ -29,7 +29,7 @@ func factTables() []string {
 		"script", "import", "import_told", "listing", "joined", "explorer", "block", "block_event", "tx", "tx_bytes",
 		"tx_input", "tx_output", "stated_output", "placement", "observation", "tx_event", "touch", "movement", "coverage",
 		"gap", "outage", "outage_end", "replacement", "thread_root", "alert", "staff_action", "journal", "start",
-		"branch", "coinbase", "ancestor", "start_checked", "debit_amount", "debit_refuted", "past_branch", "absence",
+		"delivery_retry", "branch", "coinbase", "ancestor", "start_checked", "debit_amount", "debit_refuted", "past_branch", "absence",
 	}
 }
 
