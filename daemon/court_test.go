@@ -34,10 +34,8 @@ type court struct {
 	wallet *chaintest.Wallet
 	a, b   chain.Address // watched from the beginning
 	late   chain.Address // paid before the watch; listed while they lie
-	joined int32
 
 	witnesses []*witness
-	liars     []*witness
 	at        time.Time
 	jobs      []func(context.Context) error
 	polled    int
