@@ -72,6 +72,11 @@ type Block struct {
 
 	Verified time.Time // when it was verified, UTC
 
+	// Alone is who runs the only explorer that shows the block, near the tip,
+	// where others show another one or end two blocks below it; empty otherwise,
+	// and where nobody looked.
+	Alone string
+
 	linked *Header
 }
 

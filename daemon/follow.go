@@ -41,6 +41,7 @@ type follower struct {
 	turns  *turns
 	behind int32                               // how many blocks are missing, as whoever gives the next one shows
 	lists  map[string]map[int32]chainhash.Hash // of this round, by explorer
+	seen   []shown                             // of this round
 	asks   int                                 // how many transactions may be asked after while blocks are missing
 	told   func(CatchingUp)                    // of progress; nil: nobody looks
 }
@@ -58,7 +59,7 @@ func (f *follower) round(ctx context.Context) error {
 	if len(seen) == 0 {
 		return fmt.Errorf("no explorer shows the tip of the chain: %w", err)
 	}
-	f.lists = map[string]map[int32]chainhash.Hash{}
+	f.lists, f.seen = map[string]map[int32]chainhash.Hash{}, seen
 	position, err := f.store.Position(ctx)
 	if err != nil {
 		return err
@@ -327,6 +328,7 @@ func (f *follower) record(ctx context.Context, e *explorer.Explorer, block *chai
 	if err != nil {
 		return err
 	}
+	block.Alone = f.shownAlone(ctx, e, block)
 	hits, err := f.writer.RecordBlock(ctx, block, e.Name, f.spentBy(ctx, unknown))
 	if errors.Is(err, sql.ErrNotNext) {
 		return nil // recorded already: the commit before this one went through unheard

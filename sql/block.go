@@ -221,6 +221,7 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		if err != nil {
 			return err
 		}
+		c.seenAlone(block)
 		found, canaries := c.set.match.MatchApart(block)
 		for _, tx := range found {
 			if known, ok := spent[tx.ID]; ok && len(known.Spent) == len(tx.Msg.TxIn) {

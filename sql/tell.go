@@ -156,7 +156,7 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		}
 	}
 	if p.Proof == alerts.Proven {
-		p.RestsOn = c.restsOn
+		p.RestsOn = c.restsOn + c.alone
 	}
 	if s.state == alerts.Confirmed {
 		height := s.height

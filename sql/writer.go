@@ -73,6 +73,7 @@ type commit struct {
 	digest   hash.Hash
 	wrote    bool
 	told     bool
+	alone    string // said beside what a proven grade rests on: one operator alone shows the block
 
 	misstated []string // explorers that stated an output otherwise than its transaction shows
 }

@@ -1,5 +1,5 @@
 // Command demo shows the whole job with real parts on one machine: a btcd node
-// on regtest, two Esplora-shaped explorers over it, the btcwatch binary with its
+// on regtest, three explorers of different kinds over it, the btcwatch binary with its
 // private Postgres, a mail server and a webhook receiver. What has to happen is
 // worked out from the transactions that the demo itself puts on the chain, and
 // never asked of the daemon. It ends with exit code 0 only if all of it happened

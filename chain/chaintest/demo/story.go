@@ -17,10 +17,12 @@ import (
 	"btcwatch/chain/chaintest"
 )
 
-// explorers are the two that the daemon asks, named after who runs them.
-var explorers = []struct{ name, operator string }{
-	{"explorer-one", "the first operator"},
-	{"explorer-two", "the second operator"},
+// explorers are the three that the daemon asks, each of another kind. The first
+// of them is the one that lies.
+var explorers = []struct{ name, operator, kind string }{
+	{"explorer-one", "the first operator", "esplora"},
+	{"explorer-two", "the second operator", "blockbook"},
+	{"own-node", "the demo itself", "node"},
 }
 
 // dust is an amount that is worth no message: up to 1,000 satoshis.
@@ -112,13 +114,8 @@ func (w *world) payBefore(ctx context.Context) error {
 }
 
 func (w *world) openReceivers(ctx context.Context) error {
-	for i := range explorers {
-		server := chaintest.NewEsplora(w.node, w.node.Params())
-		server.Flavour = chaintest.Flavour(i)
-		w.servers = append(w.servers, server)
-		url, stop := server.Serve()
-		w.later(stop)
-		w.explorer = append(w.explorer, url)
+	if err := w.serveExplorers(); err != nil {
+		return err
 	}
 	mailServer, stop, err := w.compliance.serve()
 	if err != nil {
@@ -127,7 +124,7 @@ func (w *world) openReceivers(ctx context.Context) error {
 	w.later(stop)
 	webhook, stop := chaintest.Serve(w.cases)
 	w.later(stop)
-	w.say.tell("Two explorers of different operators show that chain. A mail server and a webhook receiver wait for alerts.")
+	w.say.tell("Three explorers of different kinds and operators show that chain: Esplora, Blockbook, and the node itself. A mail server and a webhook receiver wait for alerts.")
 	w.mailServer, w.webhook = mailServer, webhook+"/hooks/btcwatch"
 	return w.writeConfig()
 }

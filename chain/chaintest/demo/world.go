@@ -40,7 +40,7 @@ type world struct {
 	hushed   []told   // that have to be recorded and sent to nobody
 	handed   []string // what was wrong with the evidence that was handed over
 	refused  bool     // it was, with a byte changed
-	explorer []string // urls
+	explorer []string // urls, and keys that only their kinds have
 	servers  []*chaintest.Esplora
 
 	mailServer, webhook string        // where alerts go
@@ -66,7 +66,7 @@ func show(ctx context.Context, o options, dir string, say *narrator) (err error)
 		}
 	}()
 	say.raw("btcwatch at work, on this machine alone: no internet, and coins of no value. Real parts: a Bitcoin node\n" +
-		"with a chain of its own, two explorers over it, the daemon with its own Postgres, a mail server, a\n" +
+		"with a chain of its own, three explorers over it, the daemon with its own Postgres, a mail server, a\n" +
 		"webhook receiver. Each line has a clock (minutes:seconds). ✓ is a check against the chain itself.\n")
 	playing, cancel := context.WithCancel(ctx)
 	killing := w.killAt(playing, o.killAt)
@@ -277,10 +277,10 @@ func (w *world) writeConfig() error {
 	fmt.Fprintf(&b, "[schedule]\nblocks = \"@every 1s\"\nmempool = \"@every %s\"\nhistory = \"\"\nreport = \"\"\n\n", w.poll)
 	b.WriteString("[health]\nfailing_after = \"10s\"\n\n") // how explorers do is noted every fifth of it
 	for i, url := range w.explorer {
-		fmt.Fprintf(&b, "[explorers.%s]\nkind = \"esplora\"\nurl = %q\noperator = %q\nrequests_per_second = 0\n\n", explorers[i].name, url, explorers[i].operator)
+		fmt.Fprintf(&b, "[explorers.%s]\nkind = %q\nurl = %s\noperator = %q\nrequests_per_second = 0\n\n", explorers[i].name, explorers[i].kind, url, explorers[i].operator)
 	}
 	if w.electrum != "" {
-		fmt.Fprintf(&b, "[explorers.explorer-three]\nkind = \"electrum\"\nurl = %q\noperator = \"the third operator\"\nrequests_per_second = 0\nhints = %t\n\n", w.electrum, w.hinted)
+		fmt.Fprintf(&b, "[explorers.with-hints]\nkind = \"electrum\"\nurl = %q\noperator = \"the fourth operator\"\nrequests_per_second = 0\nhints = %t\n\n", w.electrum, w.hinted)
 	}
 	for _, l := range w.ledger.watched {
 		fmt.Fprintf(&b, "[watch.%q]\nlabel = %q\n", l.text, l.label)
