@@ -10,46 +10,64 @@ import (
 	"btcwatch/sql"
 )
 
-// database looks at what is remembered, with and without a running daemon.
-func (c *checkup) database(ctx context.Context) {
-	c.progress.now("starting the database")
-	ctx, cancel := context.WithTimeout(ctx, databaseTime)
-	defer cancel()
-	if !c.recorded(ctx) {
+// everything looks at the database, with and without a running daemon, and at
+// the explorers in between: the database says about whom they may be asked.
+func (c *checkup) everything(ctx context.Context) {
+	db, store := c.open(ctx)
+	c.explorers(ctx)
+	if store == nil {
 		c.mempool(askable(c.config))
+	} else {
+		c.progress.now("asking the database")
+		reading, cancel := context.WithTimeout(ctx, readTime)
+		c.record(reading, store)
+		cancel()
+		store.Close()
+	}
+	if db == nil {
+		return
+	}
+	if err := db.close(); err != nil {
+		c.add(finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see the log in " + c.config.DataDir})
 	}
 }
 
-// recorded reports false where the database knows nothing of the watch yet.
-func (c *checkup) recorded(ctx context.Context) bool {
+// open gives the database, nil where there is none to be had, and what is
+// recorded there, nil where that is nothing yet.
+func (c *checkup) open(ctx context.Context) (*database, *sql.Store) {
+	c.progress.now("starting the database")
+	ctx, cancel := context.WithTimeout(ctx, databaseTime)
+	defer cancel()
 	db, err := openDatabase(ctx, c.config, c.quietLog())
 	if err != nil {
 		c.noDatabase(ctx, err)
-		return false
+		return nil, nil
 	}
-	defer func() {
-		if err := db.close(); err != nil {
-			c.add(finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see the log in " + c.config.DataDir})
-		}
-	}()
+	return db, c.recorded(ctx, db)
+}
+
+func (c *checkup) recorded(ctx context.Context, db *database) *sql.Store {
 	c.progress.now("asking the database")
 	server, err := sql.Inspect(ctx, db.url)
 	if err != nil {
 		c.noDatabase(ctx, err)
-		return false
+		return nil
 	}
 	c.server(server)
 	if !c.tables(ctx, db.url) {
-		return false
+		return nil
 	}
 	store, err := sql.Open(ctx, db.url, c.config.Network, c.quietLog())
 	if err != nil {
 		c.noDatabase(ctx, err)
-		return false
+		return nil
 	}
-	defer store.Close()
-	c.record(ctx, store)
-	return true
+	if questions, err := store.Questions(ctx); !c.unread("database", err) {
+		for _, q := range questions {
+			c.addresses = append(c.addresses, q.Address)
+		}
+	}
+	return store
 }
 
 // askable counts the addresses of the configuration that explorers may be
@@ -68,7 +86,7 @@ func (c *checkup) noDatabase(ctx context.Context, err error) {
 	f := finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see above what it needs; the daemon cannot work without its database"}
 	switch {
 	case ctx.Err() != nil:
-		f.Do = fmt.Sprintf("it did not answer within %s; see whether it is overloaded or hangs", databaseTime)
+		f.Do = fmt.Sprintf("it did not answer within %s; see whether it is overloaded or hangs", span(databaseTime))
 	case errors.Is(err, sql.ErrUnreachable):
 		f.Do = "start the database, or correct [database] url; a running daemon waits for it"
 	case errors.Is(err, sql.ErrOtherNetwork):
@@ -123,9 +141,7 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	c.position(ctx, store, leads)
 	c.past(ctx, store)
 	c.gaps(ctx, store)
-	if questions, err := store.Questions(ctx); !c.unread("mempool", err) {
-		c.mempool(len(questions))
-	}
+	c.mempool(len(c.addresses))
 	c.deliveries(ctx, store)
 }
 
@@ -269,16 +285,11 @@ func (c *checkup) mempool(addresses int) {
 		c.add(finding{Check: "mempool", State: isNote, Finding: "never asked: payments are seen when they are in a block"})
 		return
 	}
-	cadence, err := daemon.ParseSchedule(expr, c.config.Zone)
+	planned, err := c.plannedRound()
 	if c.unread("mempool", err) {
 		return
 	}
-	next := cadence.Next(c.Now())
-	planned := cadence.Next(next).Sub(next)
-	var round time.Duration
-	for _, takes := range daemon.RoundLengths(c.config, addresses) {
-		round = max(round, takes)
-	}
+	round := c.round(addresses)
 	seconds := max(round, planned).Seconds()
 	f := finding{Check: "mempool", State: isFine, RoundSeconds: &seconds}
 	f.Finding = fmt.Sprintf("%s asked about every %s", counted(addresses, "address", "addresses"), span(max(round, planned)))
@@ -291,6 +302,28 @@ func (c *checkup) mempool(addresses int) {
 		f.Finding += "; no explorer answers now"
 	}
 	c.add(f)
+}
+
+// plannedRound is how often rounds of the mempool are to begin; 0: never.
+func (c *checkup) plannedRound() (time.Duration, error) {
+	if c.config.Schedule.Mempool == "" {
+		return 0, nil
+	}
+	cadence, err := daemon.ParseSchedule(c.config.Schedule.Mempool, c.config.Zone)
+	if err != nil {
+		return 0, err
+	}
+	next := cadence.Next(c.Now())
+	return cadence.Next(next).Sub(next), nil
+}
+
+// round is how long one takes at the configured paces.
+func (c *checkup) round(addresses int) time.Duration {
+	var round time.Duration
+	for _, takes := range daemon.RoundLengths(c.config, addresses) {
+		round = max(round, takes)
+	}
+	return round
 }
 
 func (c *checkup) deliveries(ctx context.Context, store *sql.Store) {

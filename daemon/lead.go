@@ -323,18 +323,20 @@ func (w *watch) standBy(ctx context.Context) (stop func()) {
 }
 
 // RoundLengths says how long a mempool round over so many addresses takes at
-// the configured paces: the addresses are shared among the explorers, and each
-// takes what its pace allows. It is at least what the schedule says.
+// the configured paces: the addresses are shared among the explorers that
+// can be asked about them, and each takes what its pace allows. It is at least what the schedule says.
 func RoundLengths(config *Config, addresses int) map[string]time.Duration {
 	var total float64 // requests a second, all together
 	free := false
 	for _, e := range config.Explorers {
-		total += e.RequestsPerSecond
-		free = free || e.RequestsPerSecond == 0
+		if asksAddresses(e) {
+			total += e.RequestsPerSecond
+			free = free || e.RequestsPerSecond == 0
+		}
 	}
 	round := map[string]time.Duration{}
 	for _, e := range config.Explorers {
-		if !free && total > 0 {
+		if asksAddresses(e) && !free && total > 0 {
 			round[e.Name] = time.Duration(float64(addresses) / total * float64(time.Second))
 		}
 	}

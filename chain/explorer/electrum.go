@@ -49,6 +49,7 @@ func (e electrum) greeted(reply []byte) error {
 	case len(said) != 2 || !strings.HasPrefix(said[1], "1."):
 		return malformed("not a version of the Electrum protocol")
 	}
+	e.client.called(said[0])
 	return nil
 }
 
