@@ -69,7 +69,7 @@ const shownID = 12
 func alertTable(rows []sql.AlertRow) *table {
 	t := &table{columns: []column{
 		{name: "ALERT", below: true}, {name: "TIME (UTC)"}, {name: "SEVERITY", paint: severityColour}, {name: "TYPE"}, {name: "STATE"},
-		{name: "SUMMARY", cut: true, below: true},
+		{name: "SUMMARY", below: true, wrap: true},
 	}}
 	for _, row := range rows {
 		state := row.State

@@ -9,10 +9,12 @@ import (
 	"btcwatch/alerts"
 	"btcwatch/chain"
 	"btcwatch/daemon"
+	"btcwatch/sql"
 )
 
 type checkCommand struct {
-	JSON bool `name:"json" help:"One JSON object a line."`
+	Offline bool `help:"Ask nobody but the database, and show how the watch stands by it."`
+	JSON    bool `name:"json" help:"One JSON object a line."`
 }
 
 // How long each part of the check may take. With the stop of a private
@@ -32,7 +34,7 @@ const (
 
 // finding is one thing that was looked at.
 type finding struct {
-	Check   string `json:"check"` // configuration, database, tables, explorer, operators, corroboration, counts, daemon, position, left out, past, gaps, mempool, deliveries
+	Check   string `json:"check"` // configuration, database, tables, explorer, operators, corroboration, counts, watch, histories, disagreements, rounds, alerts, daemon, position, left out, past, gaps, mempool, deliveries
 	Name    string `json:"name,omitempty"`
 	State   string `json:"state"`
 	Finding string `json:"finding"`
@@ -48,11 +50,13 @@ type finding struct {
 	Waiting      *int64   `json:"waiting,omitempty"`       // deliveries
 	Dead         *int64   `json:"dead,omitempty"`
 
-	Counts []addressCount `json:"counts,omitempty"` // at an address, where they differ
+	Counts   []addressCount `json:"counts,omitempty"`   // at an address, where they differ
+	Watched  *int64         `json:"watched,omitempty"`  // addresses
+	Failures []sql.Failure  `json:"failures,omitempty"` // of an explorer, in the last week
 }
 
 func (f finding) title() string {
-	if f.Name != "" {
+	if f.Name != "" && f.Check != "counts" { // of which the finding names the address
 		return f.Check + " " + f.Name
 	}
 	return f.Check
@@ -63,6 +67,7 @@ type checkup struct {
 	*session
 	config   *daemon.Config
 	progress *progress
+	offline  bool // nobody but the database is asked
 	findings []finding
 	sights   []daemon.Sight
 	best     *int32 // tip of those that answered; nil: none did
@@ -90,7 +95,11 @@ func (c *checkCommand) Run(s *session) error {
 	}
 	look.config = config
 	look.configuration()
-	look.everything(ctx)
+	if look.offline = c.Offline; c.Offline {
+		look.recordAlone(ctx)
+	} else {
+		look.everything(ctx)
+	}
 	p.end()
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -138,7 +147,7 @@ func (c *checkup) report(asJSON bool) error {
 }
 
 func (c *checkup) print(wrong int) error {
-	t := &table{columns: []column{{name: "CHECK"}, {name: "STATE", paint: stateColour}, {name: "FINDING", below: true}}}
+	t := &table{columns: []column{{name: "CHECK"}, {name: "STATE", paint: stateColour}, {name: "FINDING", below: true, wrap: true}}}
 	for _, f := range c.findings {
 		t.add(f.title(), f.State, f.Finding)
 	}
@@ -150,13 +159,20 @@ func (c *checkup) print(wrong int) error {
 	}
 	for _, f := range c.findings {
 		if f.State == isWrong {
-			fmt.Fprintf(c.Out, "  %s: %s\n", f.title(), tame(f.Do))
+			fmt.Fprintln(c.Out, indented(fmt.Sprintf("%s: %s", f.title(), tame(f.Do)), c.Width))
 		}
 	}
 	if wrong == 0 {
-		fmt.Fprintln(c.Out, "\nNothing is wrong.")
+		fmt.Fprintln(c.Out, "\n"+c.allWell())
 	}
 	return nil
+}
+
+func (c *checkup) allWell() string {
+	if c.offline {
+		return "Nothing is wrong, as far as the database knows."
+	}
+	return "Nothing is wrong."
 }
 
 func stateColour(text string) colour {

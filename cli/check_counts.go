@@ -40,7 +40,7 @@ func (c *checkup) counts() {
 		f.Finding = counted(compared, "address", "addresses") + " compared: explorers count alike"
 	default:
 		f.State = isNote
-		f.Finding = fmt.Sprintf("%s compared: of %s of them explorers count differently", counted(compared, "address", "addresses"), grouped(int64(unlike)))
+		f.Finding = fmt.Sprintf("%s compared: explorers count differently at %s of them", counted(compared, "address", "addresses"), grouped(int64(unlike)))
 	}
 	if left := len(c.addresses) - compared; left > 0 && compared > 0 {
 		f.Finding += fmt.Sprintf("; %s not compared", grouped(int64(left)))
@@ -67,7 +67,7 @@ func difference(d daemon.Difference) finding {
 			keyed = append(keyed, n.Explorer)
 		}
 	}
-	f.Finding = strings.Join(counts, "; ")
+	f.Finding = d.Address.Text + ": " + strings.Join(counts, "; ")
 	switch {
 	case d.Allowed:
 		f.State = isFine

@@ -24,6 +24,10 @@ func (c *checkup) everything(ctx context.Context) {
 		cancel()
 		store.Close()
 	}
+	c.leave(db)
+}
+
+func (c *checkup) leave(db *database) {
 	if db == nil {
 		return
 	}
@@ -156,13 +160,21 @@ func (c *checkup) unread(check string, err error) bool {
 // asked already, and channels that gave up have a finding of their own.
 func (c *checkup) outages(ctx context.Context, store *sql.Store, leads bool) {
 	open, err := store.OpenOutages(ctx)
-	if c.unread("daemon", err) || !leads {
+	if c.unread("daemon", err) || !leads && !c.offline {
 		return
 	}
 	for _, o := range open {
-		if f, told := outage(o); told {
-			c.add(f)
+		f, told := outage(o)
+		switch {
+		case c.offline && o.Kind == "explorer":
+			f.State, f.Do = isNote, ""
+			f.Finding = "the explorer " + o.Name + " has been failing since " + minute(&o.Since) + " UTC: " + o.Reason
+		case !told:
+			continue
+		case !leads:
+			f.State, f.Do = isNote, "" // that none runs is said
 		}
+		c.add(f)
 	}
 }
 
@@ -275,6 +287,9 @@ func (c *checkup) behind(height int32) string {
 	case *c.best > height:
 		return ", " + counted(*c.best-height, "block", "blocks") + " behind"
 	}
+	if c.offline {
+		return ", the highest that an explorer has shown the daemon"
+	}
 	return ", at the tip"
 }
 
@@ -297,7 +312,7 @@ func (c *checkup) mempool(addresses int) {
 		f.State = isNote
 		f.Finding += fmt.Sprintf(", not every %s: at the configured paces a round takes that long", span(planned))
 	}
-	if c.best == nil && addresses > 0 {
+	if c.best == nil && addresses > 0 && !c.offline {
 		f.State = isNote
 		f.Finding += "; no explorer answers now"
 	}

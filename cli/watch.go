@@ -75,8 +75,9 @@ func notTaken(config *daemon.Config, rows []sql.WatchedRow) int {
 
 func (c *watchList) table(rows []sql.WatchedRow) *table {
 	t := &table{columns: []column{
-		{name: "ADDRESS"}, {name: "LABEL", cut: true, spare: true, below: true}, {name: "BASIS", spare: true, below: true}, {name: "LIST", below: true},
-		{name: "BALANCE BTC", right: true}, {name: "TXS", right: true}, {name: "LAST ACTIVITY (UTC)"}, {name: "ADDED (UTC)", below: true},
+		{name: "ADDRESS"}, {name: "LABEL", cut: true, spare: true, below: true, label: "label"},
+		{name: "BASIS", spare: true, below: true, label: "basis"}, {name: "LIST", below: true, label: "list"},
+		{name: "BALANCE BTC", right: true}, {name: "TXS", right: true}, {name: "LAST ACTIVITY (UTC)"}, {name: "ADDED (UTC)", below: true, label: "added (UTC)"},
 	}}
 	if c.All {
 		t.columns = append(t.columns, column{name: "RETIRED (UTC)"})

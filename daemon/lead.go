@@ -45,6 +45,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	}
 	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
 	group.Go(guarded(func() error { return l.every(ctx, "ancestors", ancestorsPause, l.ancestors.round) }))
+	group.Go(guarded(func() error { return l.every(ctx, "failures", failuresPause, l.newFailures().save) }))
 	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))

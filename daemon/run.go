@@ -202,6 +202,8 @@ type watch struct {
 	config    *Config
 	explorers []*explorer.Explorer
 	channels  []openChannel
+
+	failuresSaved map[string]map[string]int64 // of explorers, by the last lead
 }
 
 type openChannel struct {
