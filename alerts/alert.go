@@ -121,7 +121,7 @@ type Data struct {
 
 	Explorer string     `json:"explorer,omitempty"` // explorer.*: its name in the configuration
 	Channel  string     `json:"channel,omitempty"`  // channel.failing, and watch.* of kind "delivery": its name in the configuration
-	Kind     string     `json:"kind,omitempty"`     // watch.*: what does not work: "blocks", "mempool", "tip", "backlog", "schedule" or "delivery"; "chain" after a stop
+	Kind     string     `json:"kind,omitempty"`     // watch.*: what does not work: "blocks", "mempool", "tip", "backlog", "schedule", "delivery" or "canary"; "chain" after a stop
 	Job      string     `json:"job,omitempty"`      // watch.* of kind "schedule": "blocks", "mempool", "history" or "report"
 	Closed   *bool      `json:"closed,omitempty"`   // watch.restored: whether all that was missed has been made up for; absent: not known yet
 	Since    *time.Time `json:"since,omitempty"`    // when the outage began

@@ -100,6 +100,12 @@ func badReport() Report {
 	return r
 }
 
+func canaryReport() Report {
+	r := dailyReport()
+	r.Canary = &CanaryDay{Arrived: ptr(at("2026-02-28T06:00:00Z")), TookSeconds: ptr(1.26), Seen: 41, Missed: 2, Unsighted: 5, Overdue: true}
+	return r
+}
+
 func listChange() ListChange {
 	return ListChange{
 		Network: "mainnet", Import: 7, At: at("2026-03-01T12:00:00Z"), Origin: "/etc/btcwatch/config.toml",
@@ -125,7 +131,7 @@ func blindness(kind, name string) Outage {
 	o := outage(name)
 	o.Kind = kind
 	switch kind {
-	case "tip":
+	case "tip", "canary":
 		o.Reason = ""
 	case "backlog":
 		o.Reason = "62 blocks behind, 40 half an hour before"
@@ -162,6 +168,8 @@ func samples(t *testing.T) map[string]Alert {
 	kept.Until, kept.Hole = kept.At, Hole{Closed: ptr(true), Blocks: 9, From: 840_001, To: 840_009, Older: 8}
 	late := blindness("delivery", "desk")
 	late.Until, late.Hole = late.At, Hole{Closed: ptr(true), Late: 4}
+	unusable, alive := blindness("canary", "canary"), blindness("canary", "canary")
+	unusable.Reason, alive.Until = CanaryWatched, alive.At
 	flapping := outage("mempool.space")
 	flapping.Times = 7
 	stopped := Stopped{
@@ -195,6 +203,9 @@ func samples(t *testing.T) map[string]Alert {
 		"blind-tip":    blindness("tip", "tip").Blind(testKey()),
 		"blind-behind": blindness("backlog", "backlog").Blind(testKey()),
 		"blind-job":    blindness("schedule", "mempool").Blind(testKey()),
+		"blind-canary": blindness("canary", "canary").Blind(testKey()),
+		"no-canary":    unusable.Blind(testKey()),
+		"canary-again": alive.Restored(testKey()),
 		"blind-late":   blindness("delivery", "desk").Blind(testKey()),
 		"tip-again":    kept.Restored(testKey()),
 		"late-over":    late.Restored(testKey()),
@@ -203,6 +214,7 @@ func samples(t *testing.T) map[string]Alert {
 		"channel":      DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),
 		"daily":        dailyReport().Alert(testKey()),
 		"daily-bad":    badReport().Alert(testKey()),
+		"daily-canary": canaryReport().Alert(testKey()),
 	}
 }
 

@@ -37,6 +37,8 @@ func (o Outage) blindWords() (summary, next string) {
 	case "delivery":
 		return fmt.Sprintf("btcwatch cannot tell everybody: the channel %s has not taken an alert that waits since %s%s; whoever reads only that channel has not been told.", clean(o.Name), since, o.because()),
 			"It is tried again and again, and a message follows when nothing waits any more. btcwatch check shows what waits; btcwatch alerts list shows what was to be told."
+	case "canary":
+		return o.canaryWords()
 	}
 	return fmt.Sprintf("btcwatch is blind: no explorer has given a usable answer about %s since %s%s; payments may be happening unseen.", o.unseen(), since, o.because()),
 		"A message follows when it can see again. Run btcwatch check to see what each explorer says; check the network connection first if all of them fail."
@@ -52,6 +54,8 @@ func (o Outage) restoredWords() string {
 		return fmt.Sprintf("btcwatch does its work again: %s runs, after %s without.", jobWords(o.Name), o.length())
 	case "delivery":
 		return fmt.Sprintf("The channel %s has no late alert left, after %s with some.", clean(o.Name), o.length())
+	case "canary":
+		return fmt.Sprintf("A payment of the canary has come through the whole watch again, after %s without.", o.length())
 	}
 	return fmt.Sprintf("btcwatch can see again: there are usable answers about %s, after %s without.", o.unseen(), o.length())
 }
@@ -65,6 +69,8 @@ func (o Outage) holeWords() string {
 		return "The hole stays, and is in report.gaps: a payment that came and was replaced or dropped in that time was not seen. Others are told when they are found in the mempool or in a block."
 	case "delivery":
 		return o.deliveryWords()
+	case "canary":
+		return canaryMadeUp
 	case "schedule":
 		return jobMadeUp(o.Name)
 	}

@@ -11,7 +11,7 @@ import (
 type Outage struct {
 	Network string
 	Name    string // of the explorer, the job or the channel; else what does not work, as Kind says it
-	Kind    string // blocks, mempool, tip, backlog, schedule or delivery; an explorer's outage has none
+	Kind    string // blocks, mempool, tip, backlog, schedule, delivery or canary; an explorer's outage has none
 	Episode int64
 	Since   time.Time // the last time it worked
 	Until   time.Time // zero while it lasts
@@ -52,7 +52,7 @@ func (o Outage) Blind(key Key) Alert {
 	d := o.data()
 	o.name(&d)
 	d.Summary, d.Next = o.blindWords()
-	return o.alert(key, WatchBlind, Severe, d)
+	return o.alert(key, WatchBlind, o.severity(), d)
 }
 
 // Restored says that the blindness is over, and what became of what was missed.
@@ -63,7 +63,7 @@ func (o Outage) Restored(key Key) Alert {
 	o.name(&d)
 	d.Closed = o.Hole.Closed
 	d.Summary, d.Next = o.restoredWords(), o.holeWords()
-	return o.alert(key, WatchRestored, Severe, d)
+	return o.alert(key, WatchRestored, o.severity(), d)
 }
 
 // Quiet tells operations that no explorer has shown a new block for long, but

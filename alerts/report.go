@@ -29,6 +29,7 @@ type Report struct {
 	Dead       int64         `json:"deliveries_dead"`
 	OldestOpen *OpenAlert    `json:"oldest_open,omitempty"`
 	Open       int64         `json:"alerts_open"`
+	Canary     *CanaryDay    `json:"canary,omitempty"`   // absent: none is configured
 	Versions   []string      `json:"versions,omitempty"` // "btcwatch 1.0.0", "PostgreSQL 16.4"
 }
 
@@ -66,6 +67,17 @@ type ExplorerDay struct {
 	TipHeight    *int32     `json:"tip_height,omitempty"`
 	LastSuccess  *time.Time `json:"last_success_at,omitempty"`
 	RoundSeconds int64      `json:"round_seconds,omitempty"` // what a mempool round over all addresses really takes at its pace
+}
+
+// CanaryDay is how the address did that is watched only to test the watch.
+type CanaryDay struct {
+	Arrived     *time.Time `json:"arrived_at,omitempty"`   // when a payment of it last came through; absent: none has yet
+	TookSeconds *float64   `json:"took_seconds,omitempty"` // from when its block was verified; absent: not known
+	Seen        int64      `json:"seen_unconfirmed"`       // of those kept
+	Missed      int64      `json:"missed_unconfirmed"`     // not listed while they were unconfirmed
+	Unsighted   int64      `json:"unsighted"`              // nobody knows whether they were
+	Overdue     bool       `json:"overdue,omitempty"`      // an outage of kind canary is open
+	Watched     bool       `json:"watched,omitempty"`      // it cannot be used: it is watched for its own sake
 }
 
 // OpenAlert is one that nobody has dealt with.

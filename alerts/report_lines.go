@@ -58,6 +58,9 @@ func (r Report) faults() []string {
 			faults = append(faults, "explorer "+clean(e.Name)+" is "+clean(e.State))
 		}
 	}
+	if r.Canary != nil && (r.Canary.Overdue || r.Canary.Watched) {
+		faults = append(faults, "no payment of the canary comes through")
+	}
 	if r.Dead > 0 {
 		faults = append(faults, count(r.Dead, "alert was given up", "alerts were given up")+" by a channel")
 	}
@@ -82,6 +85,9 @@ func (r Report) lines() []string {
 	}
 	for _, e := range r.Explorers {
 		lines = append(lines, e.line())
+	}
+	if r.Canary != nil {
+		lines = append(lines, r.Canary.line())
 	}
 	lines = append(lines, r.deliveries(), r.open())
 	if len(r.Versions) > 0 {

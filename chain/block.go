@@ -57,6 +57,8 @@ type Block struct {
 	// not all known, so that it was only held within bounds.
 	Bounded bool
 
+	Verified time.Time // when it was verified, UTC
+
 	linked *Header
 }
 
@@ -101,6 +103,7 @@ func VerifyBlock(raw []byte, want chainhash.Hash, tip Tip, params *chaincfg.Para
 		return nil, err
 	}
 	b := verified(block)
+	b.Verified = now.UTC()
 	b.Bounded, b.linked = !decided(tip.known(), params), NewHeader(height, &block.MsgBlock().Header, tip.known())
 	return b, nil
 }

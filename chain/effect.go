@@ -19,6 +19,7 @@ type Watched struct {
 	scripts map[string]int64
 	held    map[wire.OutPoint]Held
 	reveals bool
+	canary  string // its script; empty: there is none
 }
 
 // NewWatched makes an empty set.
@@ -43,12 +44,17 @@ func (w *Watched) Holds(out wire.OutPoint) bool {
 func (w *Watched) Reveal() { w.reveals = true }
 
 // Scripts is how many scripts are watched.
-func (w *Watched) Scripts() int { return len(w.scripts) }
+func (w *Watched) Scripts() int {
+	if w.canaried() {
+		return len(w.scripts) - 1
+	}
+	return len(w.scripts)
+}
 
 // Number gives the caller's number of a watched script.
 func (w *Watched) Number(script []byte) (int64, bool) {
 	n, ok := w.scripts[string(script)]
-	return n, ok
+	return n, ok && n != canary
 }
 
 // Movement is one credit or debit of a watched script.
@@ -113,7 +119,7 @@ func (w *Watched) Effects(tx *Transaction) []Effect {
 			e := found.of(held.Script)
 			e.Debits = append(e.Debits, Movement{Index: i, Amount: held.Amount})
 		} else if i < len(tx.Spent) && tx.Spent[i] != nil {
-			if n, ok := w.scripts[string(tx.Spent[i].PkScript)]; ok {
+			if n, ok := w.Number(tx.Spent[i].PkScript); ok {
 				e := found.of(n)
 				e.Debits = append(e.Debits, Movement{Index: i, Amount: tx.Spent[i].Value, Stated: true})
 			}
@@ -123,7 +129,7 @@ func (w *Watched) Effects(tx *Transaction) []Effect {
 		}
 	}
 	for i, out := range tx.Msg.TxOut {
-		if n, ok := w.scripts[string(out.PkScript)]; ok {
+		if n, ok := w.Number(out.PkScript); ok {
 			e := found.of(n)
 			e.Credits = append(e.Credits, Movement{Index: i, Amount: out.Value})
 		}
@@ -140,7 +146,7 @@ func (w *Watched) revealed(in *wire.TxIn) (int64, bool) {
 		return 0, false
 	}
 	for _, script := range Reveals(in) {
-		if n, ok := w.scripts[string(script)]; ok {
+		if n, ok := w.Number(script); ok {
 			return n, true
 		}
 	}
@@ -172,9 +178,16 @@ func (es *effects) of(script int64) *Effect {
 // order. Outputs that it finds are held from then on, so that a payment spent
 // within the same block is seen as spent.
 func (w *Watched) Match(b *Block) []*Transaction {
-	var hits []*Transaction
+	hits, _ := w.MatchApart(b)
+	return hits
+}
+
+// MatchApart is Match, which gives those that pay the canary besides, in the
+// same pass over the block. One that pays a watched script too is in both.
+func (w *Watched) MatchApart(b *Block) (hits, canaries []*Transaction) {
 	for i, msg := range b.Transactions {
-		if !w.touches(msg) {
+		touches, tests := w.touches(msg)
+		if !touches && !tests {
 			continue
 		}
 		tx := &Transaction{
@@ -183,37 +196,44 @@ func (w *Watched) Match(b *Block) []*Transaction {
 			Spent: make([]*wire.TxOut, len(msg.TxIn)),
 			Place: &Place{Height: b.Height, Block: b.Hash, Time: b.Time(), Index: i},
 		}
-		w.HoldOutputs(tx)
-		hits = append(hits, tx)
+		if tests {
+			canaries = append(canaries, tx)
+		}
+		if touches {
+			w.HoldOutputs(tx)
+			hits = append(hits, tx)
+		}
 	}
-	return hits
+	return hits, canaries
 }
 
 // HoldOutputs adds the outputs of a transaction that pay watched scripts. The
 // txid commits to its outputs, so nobody's word is needed for them.
 func (w *Watched) HoldOutputs(tx *Transaction) {
 	for i, out := range tx.Msg.TxOut {
-		if n, ok := w.scripts[string(out.PkScript)]; ok {
+		if n, ok := w.Number(out.PkScript); ok {
 			w.Hold(wire.OutPoint{Hash: tx.ID, Index: uint32(i)}, Held{Script: n, Amount: out.Value})
 		}
 	}
 }
 
-func (w *Watched) touches(msg *wire.MsgTx) bool {
+// touches says whether a transaction touches the watched set, and whether it
+// pays the canary.
+func (w *Watched) touches(msg *wire.MsgTx) (watched, tests bool) {
 	for _, in := range msg.TxIn {
-		if _, ok := w.held[in.PreviousOutPoint]; ok {
-			return true
+		if _, watched = w.held[in.PreviousOutPoint]; watched {
+			break
 		}
-		if _, ok := w.revealed(in); ok {
-			return true
+		if _, watched = w.revealed(in); watched {
+			break
 		}
 	}
 	for _, out := range msg.TxOut {
-		if _, ok := w.scripts[string(out.PkScript)]; ok {
-			return true
+		if n, ok := w.scripts[string(out.PkScript)]; ok {
+			watched, tests = watched || n != canary, tests || n == canary
 		}
 	}
-	return false
+	return watched, tests
 }
 
 // Fee is what a transaction pays to the miner, in satoshis; nil while an

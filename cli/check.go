@@ -34,7 +34,7 @@ const (
 
 // finding is one thing that was looked at.
 type finding struct {
-	Check   string `json:"check"` // configuration, database, tables, explorer, operators, corroboration, counts, watch, histories, disagreements, rounds, alerts, daemon, position, left out, past, gaps, mempool, deliveries
+	Check   string `json:"check"` // configuration, database, tables, explorer, operators, corroboration, counts, watch, histories, disagreements, rounds, alerts, daemon, position, left out, past, gaps, mempool, deliveries, canary
 	Name    string `json:"name,omitempty"`
 	State   string `json:"state"`
 	Finding string `json:"finding"`

@@ -147,6 +147,7 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	c.gaps(ctx, store)
 	c.mempool(len(c.addresses))
 	c.deliveries(ctx, store)
+	c.canary(ctx, store)
 }
 
 func (c *checkup) unread(check string, err error) bool {
@@ -183,7 +184,7 @@ func outage(o sql.Outage) (finding, bool) {
 	at := "since " + minute(&since) + " UTC"
 	f := finding{Check: "daemon", State: isWrong, Do: "payments may happen unseen; see the explorers above"}
 	switch o.Kind {
-	case "explorer", "channel":
+	case "explorer", "channel", "canary": // the canary has a finding of its own
 		return f, false
 	case "chain":
 		f.Finding = "stopped " + at + ": " + o.Reason

@@ -30,6 +30,7 @@ type Config struct {
 	Health      HealthSettings
 	Metrics     MetricsSettings
 	Heartbeat   HeartbeatSettings
+	Canary      CanarySettings
 
 	lines map[string]int
 }

@@ -15,7 +15,7 @@ import (
 type deliverer struct {
 	name    string
 	channel alerts.Channel
-	store   *sql.Store
+	store   sql.Queue
 	writer  *sql.Writer // nil while standing by
 	zone    *time.Location
 	wake    <-chan struct{}

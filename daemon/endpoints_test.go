@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -169,7 +170,12 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	t.Cleanup(stop)
 	w.config.Heartbeat = HeartbeatSettings{URL: url + "/ping/hunter2", Every: time.Second}
 	w.watch(wallet.Address(chain.P2WPKH, 1), "label")
+	canary := wallet.Address(chain.P2WPKH, 2)
+	w.canary(canary)
 	w.began(ledger)
+	must(wallet.Pay(t.Context(), chaintest.Output{Script: canary.Script, Value: 30_000}))
+	ledger.MineMempool()
+	w.awaitMetric("btcwatch_canary_arrived_timestamp_seconds")
 	w.awaitMetric("btcwatch_heartbeat_sent_timestamp_seconds")
 	w.awaitMetric("btcwatch_delivery_oldest_waiting_timestamp_seconds")
 	_, text := get(t, w.served()+"/metrics")
@@ -244,7 +250,10 @@ func TestAllTypesAreListed(t *testing.T) {
 	if len(found) != len(known) {
 		t.Error(fmt.Sprint(len(found), " types are declared, ", len(known), " listed"))
 	}
-	migration := string(must(os.ReadFile("../sql/migrations/00001_record.sql")))
+	var migration string
+	for _, file := range must(filepath.Glob("../sql/migrations/*.sql")) {
+		migration += string(must(os.ReadFile(file)))
+	}
 	for _, kind := range outageKinds() {
 		if !strings.Contains(migration, "'"+kind+"'") {
 			t.Errorf("btcwatch.outage takes no %s", kind)

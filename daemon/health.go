@@ -55,7 +55,8 @@ type health struct {
 	late      []sql.LateChannel
 	lateSince firstSeen
 	past      map[string]flaps // of explorers in an earlier life
-	sound     time.Time        // when everything was judged last
+	canary    canaryHealth
+	sound     time.Time // when everything was judged last
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
@@ -210,6 +211,9 @@ func (h *health) judge(ctx context.Context) error {
 	if err := h.readLate(ctx); err != nil {
 		return err
 	}
+	if err := h.lookAfterCanary(ctx); err != nil {
+		return err
+	}
 	verdicts, states := h.verdicts()
 	for _, s := range states {
 		if err := h.store.SaveExplorer(ctx, s); err != nil {
@@ -300,6 +304,7 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 	verdicts = append(verdicts, h.tipVerdicts(now, best)...)
 	verdicts = append(verdicts, h.backlogVerdict(now)...)
 	verdicts = append(verdicts, h.jobVerdicts(now)...)
+	verdicts = append(verdicts, h.canaryVerdict()...)
 	return append(verdicts, h.deliveryVerdicts(now)...), states
 }
 

@@ -54,6 +54,10 @@ type lookout struct {
 }
 
 func newLookout(t *testing.T, blocks int) *lookout {
+	return newLookoutTelling(t, blocks, sql.Telling{Confirmations: []int32{1}})
+}
+
+func newLookoutTelling(t *testing.T, blocks int, tell sql.Telling) *lookout {
 	l := &lookout{t: t, ledger: chaintest.NewChain(), at: time.Now()}
 	l.ledger.MineEmpty(blocks)
 	log := slog.New(slog.DiscardHandler)
@@ -61,7 +65,7 @@ func newLookout(t *testing.T, blocks int) *lookout {
 	t.Cleanup(store.Close)
 	lead := must(store.TakeLead(t.Context()))
 	t.Cleanup(func() { lead.Release(context.Background()) })
-	writer := store.Writer(lead, sql.Telling{Confirmations: []int32{1}}, func() {})
+	writer := store.Writer(lead, tell, func() {})
 	start := sql.Start{Height: 4, Parent: l.ledger.BlockAt(3).BlockHash(), RestsOn: "the test", Proves: true}
 	if err := writer.SetStart(t.Context(), start); err != nil {
 		t.Fatal(err)

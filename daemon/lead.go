@@ -13,7 +13,7 @@ import (
 // lead does the leader's work until the context ends or the lead is lost.
 func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	defer w.pulse.clear()
-	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels, BlindWithoutBlock: w.config.Health.NoBlockAfter}, w.wakeAll)
+	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels, BlindWithoutBlock: w.config.Health.NoBlockAfter, Canary: w.config.Canary.Address}, w.wakeAll)
 	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer)}
 	l.health.watches(w.config, w.pulse)
 	l.short = newShortfall()
@@ -49,6 +49,10 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))
+	}
+	if w.config.Canary.Address != nil {
+		end := w.canaryDeliverer(writer)
+		group.Go(guarded(func() error { return end.run(ctx) }))
 	}
 	if w.config.Heartbeat.URL != "" {
 		group.Go(guarded(func() error { return w.heartbeat().run(ctx) }))
@@ -105,6 +109,9 @@ func (l *leader) prepare(ctx context.Context) error {
 	if err := l.tellStop(ctx); err != nil {
 		return err
 	}
+	if err := l.tellCanary(ctx); err != nil {
+		return err
+	}
 	return l.health.load(ctx, l.config.Explorers)
 }
 
@@ -118,7 +125,7 @@ func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
 		do         func(context.Context) error
 	}{
 		{"blocks", s.Blocks, follow.round},
-		{"mempool", s.Mempool, l.asker("mempool").mempoolRound},
+		{"mempool", s.Mempool, l.withCanary(l.asker("mempool").mempoolRound)},
 		{"history", s.History, l.asker("history").historyRound},
 		{"report", s.Report, l.report},
 	} {
@@ -303,7 +310,7 @@ func (w *watch) deliverers(writer *sql.Writer) []*deliverer {
 			continue
 		}
 		all = append(all, &deliverer{
-			name: c.settings.Name, channel: c.channel, store: w.store, writer: writer, zone: w.config.Zone,
+			name: c.settings.Name, channel: c.channel, store: w.store.Queue, writer: writer, zone: w.config.Zone,
 			wake: c.wake, log: w.Log, pulse: w.pulse, failing: writer != nil,
 		})
 	}

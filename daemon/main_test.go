@@ -46,6 +46,7 @@ type order struct {
 	Explorers []explorer.Settings
 	Watch     []watchlist.Listing
 	Channels  []channelOrder
+	Canary    CanarySettings
 }
 
 type channelOrder struct {
@@ -68,7 +69,7 @@ func runChild(doc string) int {
 		return 2
 	}
 	config := testConfig(o.Database)
-	config.Explorers, config.Watch = o.Explorers, o.Watch
+	config.Explorers, config.Watch, config.Canary = o.Explorers, o.Watch, o.Canary
 	for _, c := range o.Channels {
 		config.Channels = append(config.Channels, c.settings())
 	}
@@ -111,7 +112,7 @@ func (w *world) fork(version string) *process {
 	w.t.Helper()
 	doc, err := json.Marshal(order{
 		Version: version, Database: w.config.DatabaseURL, Explorers: w.config.Explorers,
-		Watch: w.config.Watch, Channels: w.channels,
+		Watch: w.config.Watch, Channels: w.channels, Canary: w.config.Canary,
 	})
 	if err != nil {
 		w.t.Fatal(err)

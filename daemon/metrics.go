@@ -117,11 +117,12 @@ func (m metrics) recorded(out sheet, t truth) {
 		m.found(out, e, best)
 	}
 	m.deliveries(out, f.Channels)
+	m.canary(out, f.Canary)
 }
 
 // outageKinds are those of the table btcwatch.outage.
 func outageKinds() []string {
-	return []string{"explorer", "channel", "chain", forBlocks, forMempool, noBlock, quietTip, backlog, lateJob, lateDelivery}
+	return []string{"explorer", "channel", "chain", forBlocks, forMempool, noBlock, quietTip, backlog, lateJob, lateDelivery, forCanary}
 }
 
 // found tells how the leader found an explorer last.

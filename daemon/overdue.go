@@ -86,7 +86,7 @@ func (h *health) readLate(ctx context.Context) error {
 
 // watches names what is judged besides the explorers.
 func (h *health) watches(config *Config, pulse *pulse) {
-	h.pulse = pulse
+	h.pulse, h.canary.settings = pulse, config.Canary
 	s := config.Schedule
 	for _, job := range []struct{ name, expr string }{{"blocks", s.Blocks}, {"mempool", s.Mempool}, {"history", s.History}, {"report", s.Report}} {
 		if job.expr != "" {
@@ -109,6 +109,8 @@ func (h *health) unwatched(o sql.Outage) bool {
 		return h.settings.NoBlockAfter == 0 || !slices.Contains(h.jobs, forBlocks)
 	case forBlocks, backlog:
 		return !slices.Contains(h.jobs, forBlocks)
+	case forCanary:
+		return h.canary.settings.Address == nil
 	case forMempool:
 		return !slices.Contains(h.jobs, forMempool)
 	}

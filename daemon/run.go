@@ -229,6 +229,7 @@ type watch struct {
 	channels  []openChannel
 
 	failuresSaved map[string]map[string]int64 // of explorers, by the last lead
+	canaryWake    chan struct{}
 }
 
 type openChannel struct {
@@ -238,7 +239,7 @@ type openChannel struct {
 }
 
 func newWatch(d *daemon, config *Config) (*watch, error) {
-	w := &watch{daemon: d, config: config}
+	w := &watch{daemon: d, config: config, canaryWake: make(chan struct{}, 1)}
 	for _, settings := range config.Explorers {
 		if settings.UserAgent == "" {
 			settings.UserAgent = "btcwatch/" + d.Version
@@ -270,12 +271,16 @@ func (w *watch) close() {
 
 // wakeAll tells all deliverers that something waits.
 func (w *watch) wakeAll() {
-	for _, c := range w.channels {
+	wake := func(c chan struct{}) {
 		select {
-		case c.wake <- struct{}{}:
+		case c <- struct{}{}:
 		default: // told already
 		}
 	}
+	for _, c := range w.channels {
+		wake(c.wake)
+	}
+	wake(w.canaryWake)
 }
 
 // again is how long the daemon waits before it tries for the lead again.

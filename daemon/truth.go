@@ -53,6 +53,8 @@ type truth struct {
 	Waiting       *int64   `json:"deliveries_waiting"`
 	OldestWaiting *float64 `json:"oldest_delivery_age_seconds"` // null: none waits, or it is not known
 
+	CanaryAge *float64 `json:"canary_age_seconds"` // null: no payment of it has come through, there is none, or it is not known
+
 	figures *sql.Figures // null without the database
 	tip     int32
 }
@@ -60,7 +62,7 @@ type truth struct {
 // faultNames are all reasons why not all is well; docs/metrics.md explains them.
 func faultNames() []string {
 	return []string{"not-leading", "database", "hung", "unjudged", "not-begun", "unseen", "channels",
-		"chain", forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery}
+		"chain", forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery, forCanary}
 }
 
 // truth finds out how things are, now.
@@ -81,7 +83,7 @@ func (w *watch) truth(ctx context.Context) truth {
 	if err == nil {
 		t.Database = true
 		t.look(figures, w.Now())
-		for _, kind := range []string{"chain", forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery} {
+		for _, kind := range []string{"chain", forBlocks, forMempool, noBlock, backlog, lateJob, lateDelivery, forCanary} {
 			t.fault(kind, figures.Outages[kind] > 0)
 		}
 		t.fault("channels", figures.Outages["channel"] >= int64(len(w.channels)))
@@ -113,6 +115,9 @@ func (t *truth) look(f *sql.Figures, now time.Time) {
 	if t.Position != nil && t.tip > 0 {
 		behind := max(0, t.tip-*t.Position)
 		t.BlocksBehind = &behind
+	}
+	if f.Canary != nil && f.Canary.Arrived != nil {
+		t.CanaryAge = age(*f.Canary.Arrived, now)
 	}
 	var waiting int64
 	var oldest *time.Time

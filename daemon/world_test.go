@@ -211,6 +211,9 @@ func (w *world) delivered() []alerts.Body {
 	}
 	var all []alerts.Body
 	for line := range strings.Lines(string(data)) {
+		if !strings.HasSuffix(line, "\n") {
+			break // it is being written just now
+		}
 		var b alerts.Body
 		if err := json.Unmarshal([]byte(line), &b); err != nil {
 			w.t.Fatalf("a line of the file channel is no alert: %v\n%s", err, line)

@@ -215,7 +215,7 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 		if err != nil {
 			return err
 		}
-		found := c.set.match.Match(block)
+		found, canaries := c.set.match.MatchApart(block)
 		for _, tx := range found {
 			if known, ok := spent[tx.ID]; ok && len(known) == len(tx.Msg.TxIn) {
 				tx.Spent = known
@@ -244,6 +244,9 @@ func (w *Writer) RecordBlock(ctx context.Context, block *chain.Block, explorer s
 			return err
 		}
 		if err := c.putBranches(ctx, id, block, facts); err != nil {
+			return err
+		}
+		if err := c.putCanaries(ctx, block, explorer, canaries); err != nil {
 			return err
 		}
 		return c.advance(ctx, c.position.Tip())

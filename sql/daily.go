@@ -69,7 +69,7 @@ func (g dayReader) told(ctx context.Context, id alerts.ID) (told bool, err error
 
 func (g dayReader) gather(ctx context.Context, r *alerts.Report) error {
 	for _, read := range []func(context.Context, *alerts.Report) error{
-		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.oldest,
+		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.oldest, g.canary,
 	} {
 		if err := read(ctx, r); err != nil {
 			return err
@@ -187,7 +187,7 @@ func (g dayReader) gaps(ctx context.Context, r *alerts.Report) error {
 		UNION ALL
 		SELECT o.kind, '', NULL, NULL, o.since, NULL, o.reason
 		FROM btcwatch.outage o
-		WHERE o.kind NOT IN ('explorer', 'channel', 'chain', 'quiet')
+		WHERE o.kind NOT IN ('explorer', 'channel', 'chain', 'quiet', 'canary')
 		  AND NOT EXISTS (SELECT FROM btcwatch.outage_end e WHERE e.outage_id = o.id)
 		UNION ALL
 		SELECT DISTINCT 'mempool', s.address, NULL::integer, NULL::integer, NULL::timestamptz, NULL::timestamptz, a.error
@@ -221,6 +221,18 @@ func (g dayReader) explorers(ctx context.Context, r *alerts.Report) error {
 		return e, err
 	})
 	return err
+}
+
+func (g dayReader) canary(ctx context.Context, r *alerts.Report) error {
+	c, err := readCanary(ctx, g.tx)
+	if c == nil || err != nil {
+		return err
+	}
+	r.Canary = &alerts.CanaryDay{Arrived: c.Arrived, Seen: c.Seen, Missed: c.Missed, Unsighted: c.Unsighted, Overdue: c.Told != nil, Watched: c.Watched}
+	if c.Last != nil {
+		r.Canary.TookSeconds = &c.Last.Took
+	}
+	return nil
 }
 
 func (g dayReader) oldest(ctx context.Context, r *alerts.Report) error {

@@ -25,8 +25,8 @@ type Delivery struct {
 // claimed; what nobody finishes is due again when the lease is over. epoch is
 // the leader's; nil for a daemon that stands by. What a delivery replies to does
 // not depend on what was delivered by then, so that a repeat has the same bytes.
-func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, lease time.Duration, epoch *int64) ([]Delivery, error) {
-	found, err := s.pool.Query(ctx, `
+func (q Queue) ClaimDeliveries(ctx context.Context, channel string, most int, lease time.Duration, epoch *int64) ([]Delivery, error) {
+	found, err := q.pool.Query(ctx, q.on(`
 		WITH due AS (
 		    SELECT d.alert_id
 		    FROM btcwatch.delivery d
@@ -60,7 +60,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, l
 		           LIMIT 1)
 		FROM claimed c
 		JOIN btcwatch.alert a ON a.id = c.alert_id
-		ORDER BY a.seq`, channel, most, lease, epoch)
+		ORDER BY a.seq`), channel, most, lease, epoch)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries of %s: %w", channel, err)
 	}
@@ -84,14 +84,16 @@ func (s *Store) ClaimDeliveries(ctx context.Context, channel string, most int, l
 // FreeClaims lets go of what leaders of earlier epochs claimed and never
 // finished, so that an alert does not wait for the lease of a dead daemon.
 func (w *Writer) FreeClaims(ctx context.Context) error {
-	_, err := w.store.pool.Exec(ctx, `
-		UPDATE btcwatch.delivery
-		SET leased_until = NULL
-		WHERE state = 'waiting'
-		  AND leased_until IS NOT NULL
-		  AND claimed_by < $1`, w.epoch)
-	if err != nil {
-		return fmt.Errorf("free the claims of earlier leaders: %w", err)
+	for _, q := range []Queue{w.store.Queue, w.store.Canaries()} {
+		_, err := q.pool.Exec(ctx, q.on(`
+			UPDATE btcwatch.delivery
+			SET leased_until = NULL
+			WHERE state = 'waiting'
+			  AND leased_until IS NOT NULL
+			  AND claimed_by < $1`), w.epoch)
+		if err != nil {
+			return fmt.Errorf("free the claims of earlier leaders: %w", err)
+		}
 	}
 	return nil
 }
@@ -101,14 +103,14 @@ func (w *Writer) Epoch() int64 { return w.epoch }
 
 // Delivered notes that the channel took the alert. A result that comes after
 // its lease was taken by somebody else changes nothing.
-func (s *Store) Delivered(ctx context.Context, d Delivery) error {
-	_, err := s.pool.Exec(ctx, `
+func (q Queue) Delivered(ctx context.Context, d Delivery) error {
+	_, err := q.pool.Exec(ctx, q.on(`
 		UPDATE btcwatch.delivery
 		SET state = 'delivered', delivered_at = now(), leased_until = NULL, last_error = NULL
 		WHERE alert_id = $1
 		  AND channel = $2
 		  AND lease = $3
-		  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease)
+		  AND state = 'waiting'`), d.Alert[:], d.Channel, d.lease)
 	if err != nil {
 		return fmt.Errorf("note that %s took %s: %w", d.Channel, d.Alert, err)
 	}
@@ -116,14 +118,14 @@ func (s *Store) Delivered(ctx context.Context, d Delivery) error {
 }
 
 // DeliveryFailed notes a try that failed, and when the next one is due.
-func (s *Store) DeliveryFailed(ctx context.Context, d Delivery, reason string, next time.Duration) error {
-	_, err := s.pool.Exec(ctx, `
+func (q Queue) DeliveryFailed(ctx context.Context, d Delivery, reason string, next time.Duration) error {
+	_, err := q.pool.Exec(ctx, q.on(`
 		UPDATE btcwatch.delivery
 		SET next_at = now() + $4::interval, leased_until = NULL, last_error = $5
 		WHERE alert_id = $1
 		  AND channel = $2
 		  AND lease = $3
-		  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease, next, reason)
+		  AND state = 'waiting'`), d.Alert[:], d.Channel, d.lease, next, reason)
 	if err != nil {
 		return fmt.Errorf("note that %s did not take %s: %w", d.Channel, d.Alert, err)
 	}
@@ -132,14 +134,14 @@ func (s *Store) DeliveryFailed(ctx context.Context, d Delivery, reason string, n
 
 // DeliveryInterrupted notes that a try was cut off before it had an outcome: it
 // does not count, and the delivery is due as before.
-func (s *Store) DeliveryInterrupted(ctx context.Context, d Delivery) error {
-	_, err := s.pool.Exec(ctx, `
+func (q Queue) DeliveryInterrupted(ctx context.Context, d Delivery) error {
+	_, err := q.pool.Exec(ctx, q.on(`
 		UPDATE btcwatch.delivery
 		SET attempts = attempts - 1, leased_until = NULL
 		WHERE alert_id = $1
 		  AND channel = $2
 		  AND lease = $3
-		  AND state = 'waiting'`, d.Alert[:], d.Channel, d.lease)
+		  AND state = 'waiting'`), d.Alert[:], d.Channel, d.lease)
 	if err != nil {
 		return fmt.Errorf("note that the delivery of %s to %s was interrupted: %w", d.Alert, d.Channel, err)
 	}
@@ -258,13 +260,13 @@ func (c *commit) endChannels(ctx context.Context, configured []string) error {
 
 // NextDelivery is how long it is until something of the channel is due; false
 // where nothing waits.
-func (s *Store) NextDelivery(ctx context.Context, channel string) (time.Duration, bool, error) {
+func (q Queue) NextDelivery(ctx context.Context, channel string) (time.Duration, bool, error) {
 	var wait *time.Duration
-	err := s.pool.QueryRow(ctx, `
+	err := q.pool.QueryRow(ctx, q.on(`
 		SELECT min(greatest(next_at, coalesce(leased_until, next_at))) - now()
 		FROM btcwatch.delivery
 		WHERE channel = $1
-		  AND state = 'waiting'`, channel).Scan(&wait)
+		  AND state = 'waiting'`), channel).Scan(&wait)
 	if err != nil {
 		return 0, false, fmt.Errorf("ask what waits for %s: %w", channel, err)
 	}

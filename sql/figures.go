@@ -17,6 +17,7 @@ type Figures struct {
 	Outages   map[string]int64 // open ones, by kind
 	Channels  []ChannelRow
 	Explorers []ExplorerRow // the configured ones
+	Canary    *Canary       // nil: there is none
 
 	lastAlert int64 // seq up to which Alerts counts
 	counted   bool  // Watched is that of the position's list
@@ -42,7 +43,7 @@ func (s *Store) Figures(ctx context.Context, before *Figures) (*Figures, error) 
 	}
 	// One snapshot, so that nothing is counted twice.
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx) error{f.position, f.alerts, f.outages, f.channels, f.explorers} {
+		for _, read := range []func(context.Context, pgx.Tx) error{f.position, f.alerts, f.outages, f.channels, f.explorers, f.canary} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -107,6 +108,11 @@ func (f *Figures) outages(ctx context.Context, tx pgx.Tx) error {
 		f.Outages[kind] = count
 		return nil
 	})
+	return err
+}
+
+func (f *Figures) canary(ctx context.Context, tx pgx.Tx) (err error) {
+	f.Canary, err = readCanary(ctx, tx)
 	return err
 }
 

@@ -16,7 +16,7 @@ import (
 // Outage is a stretch in which something did not work; its row is the episode.
 type Outage struct {
 	ID     int64
-	Kind   string // explorer, channel, blocks, mempool, tip, quiet, backlog, schedule, delivery
+	Kind   string // explorer, channel, blocks, mempool, tip, quiet, backlog, schedule, delivery, canary
 	Name   string // of the explorer, the channel or the job; else empty
 	Reason string
 	Since  time.Time // the last time it worked

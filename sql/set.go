@@ -41,6 +41,9 @@ func (c *commit) load(ctx context.Context) error {
 			return fmt.Errorf("load the watch list: %w", err)
 		}
 	}
+	if c.tell.Canary != nil {
+		set.match.Canary(c.tell.Canary.Script)
+	}
 	if err := c.loadSources(ctx); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ var ErrOtherNetwork = errors.New("this database belongs to another network")
 // Store is one database of one installation. It is safe for use by several
 // goroutines.
 type Store struct {
+	Queue // of alerts to the channels
+
 	pool   *pgxpool.Pool
 	url    string
 	params *chaincfg.Params
@@ -40,7 +42,7 @@ func Open(ctx context.Context, url string, params *chaincfg.Params, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, url: url, params: params, now: time.Now, log: log}
+	s := &Store{Queue: Queue{pool: pool}, pool: pool, url: url, params: params, now: time.Now, log: log}
 	if err := s.install(ctx); err != nil {
 		pool.Close()
 		return nil, err

@@ -26,6 +26,8 @@ type Telling struct {
 	Channels      []alerts.Settings
 
 	BlindWithoutBlock time.Duration // how long without a new block is told as blindness
+
+	Canary *chain.Address // watched only to test the watch; nil: there is none
 }
 
 // Writer records facts for the leader of one epoch. Each of its transactions
