@@ -26,7 +26,7 @@ type Outage struct {
 func (o Outage) ExplorerFailing(key Key) Alert {
 	d := o.data()
 	d.Explorer = o.Name
-	d.Summary = fmt.Sprintf("The explorer %s fails at something that it is asked for, and has since %s%s.", clean(o.Name), clock(o.Since, nil), o.because())
+	d.Summary = fmt.Sprintf("The explorer %s has been failing since %s%s.", clean(o.Name), clock(o.Since, nil), o.because())
 	d.Next = "A message follows when it answers again. Run btcwatch check to see all explorers."
 	if o.Caught {
 		d.Summary = fmt.Sprintf("The explorer %s said something false%s. It is not believed any more, nor asked about addresses.", clean(o.Name), o.because())

@@ -82,7 +82,7 @@ func (p page) text(emphasize func(severity, text string) string) string {
 	for _, note := range p.notes {
 		b.WriteString(note + "\n")
 	}
-	b.WriteString("\nAlert " + p.id + "; to work on it: " + p.command() + "\n")
+	b.WriteString("\nAlert " + p.id + "; to see it again and whom it reached: " + p.command() + "\n")
 	return b.String()
 }
 
@@ -110,6 +110,6 @@ func (p page) html() string {
 	for _, note := range p.notes {
 		b.WriteString("<p>" + esc(note) + "</p>\n")
 	}
-	b.WriteString("<p>Alert <code>" + esc(p.id) + "</code>; to work on it: <code>" + esc(p.command()) + "</code></p>\n</body></html>\n")
+	b.WriteString("<p>Alert <code>" + esc(p.id) + "</code>; to see it again and whom it reached: <code>" + esc(p.command()) + "</code></p>\n</body></html>\n")
 	return b.String()
 }

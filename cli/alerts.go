@@ -46,7 +46,7 @@ func (c *alertsList) chosen() (sql.Chosen, error) {
 		return chosen, wrongUsef("--type %q: there is no such type of alert", tame(c.Type))
 	}
 	if c.Since != "" {
-		chosen.Since, err = readTime("--since", c.Since)
+		chosen.Since, err = readMoment("--since", c.Since)
 	}
 	return chosen, err
 }
@@ -108,7 +108,7 @@ const shownID = 12
 func alertTable(rows []sql.AlertRow) *table {
 	t := &table{columns: []column{
 		{name: "ALERT", below: true}, {name: "TIME (UTC)"}, {name: "SEVERITY", paint: severityColour}, {name: "TYPE"}, {name: "STATE"},
-		{name: "SUMMARY", cut: true, below: true},
+		{name: "SUMMARY", below: true, wrap: true},
 	}}
 	for _, row := range rows {
 		state := row.State

@@ -63,7 +63,7 @@ func (c *alertsClose) Run(s *session) error {
 	case !c.Yes && !(s.InIsTerminal && s.ErrIsTerminal):
 		return wrongUsef("nobody can be asked here whether this is meant: type it at a terminal, or say --yes")
 	}
-	before, err := readTime("--before", c.Before)
+	before, err := readMoment("--before", c.Before)
 	if err != nil {
 		return err
 	}
@@ -174,8 +174,8 @@ type whichAlert string
 
 func (e whichAlert) Error() string { return string(e) }
 
-// readTime reads a date, which begins at midnight UTC, or a time.
-func readTime(flag, text string) (time.Time, error) {
+// readMoment reads a date, which begins at midnight UTC, or a time.
+func readMoment(flag, text string) (time.Time, error) {
 	for _, form := range []string{time.DateOnly, time.RFC3339} {
 		if at, err := time.Parse(form, text); err == nil {
 			return at.UTC(), nil

@@ -9,17 +9,20 @@ import (
 	"btcwatch/alerts"
 	"btcwatch/chain"
 	"btcwatch/daemon"
+	"btcwatch/sql"
 )
 
 type checkCommand struct {
-	JSON bool `name:"json" help:"One JSON object a line."`
+	Offline bool `help:"Ask nobody but the database, and show how the watch stands by it."`
+	JSON    bool `name:"json" help:"One JSON object a line."`
 }
 
-// How long each half of the check may take. With the stop of a private
-// database that is less than half a minute: a person waits for it.
+// How long each part of the check may take. With the stop of a private
+// database that is about half a minute at the worst: a person waits for it.
 const (
+	databaseTime = 11 * time.Second // to begin with
 	lookTime     = 10 * time.Second
-	databaseTime = 11 * time.Second
+	readTime     = 5 * time.Second
 )
 
 // The states of a finding. Only wrong makes the check fail.
@@ -31,7 +34,7 @@ const (
 
 // finding is one thing that was looked at.
 type finding struct {
-	Check   string `json:"check"` // configuration, database, tables, daemon, explorer, operators, position, past, gaps, mempool, deliveries, canary
+	Check   string `json:"check"` // configuration, database, tables, explorer, operators, corroboration, counts, watch, histories, disagreements, rounds, alerts, daemon, position, left out, past, gaps, mempool, deliveries, canary
 	Name    string `json:"name,omitempty"`
 	State   string `json:"state"`
 	Finding string `json:"finding"`
@@ -40,15 +43,20 @@ type finding struct {
 	TipHeight    *int32   `json:"tip_height,omitempty"`    // of an explorer
 	Behind       *int32   `json:"behind,omitempty"`        // blocks, of an explorer or the position
 	DelaySeconds *float64 `json:"delay_seconds,omitempty"` // until an explorer answered
-	Height       *int32   `json:"height,omitempty"`        // of the position
+	explorerFacts
+	Height       *int32   `json:"height,omitempty"` // of the position
 	RestsOn      string   `json:"rests_on,omitempty"`
 	RoundSeconds *float64 `json:"round_seconds,omitempty"` // of the mempool, at the configured paces
 	Waiting      *int64   `json:"waiting,omitempty"`       // deliveries
 	Dead         *int64   `json:"dead,omitempty"`
+
+	Counts   []addressCount `json:"counts,omitempty"`   // at an address, where they differ
+	Watched  *int64         `json:"watched,omitempty"`  // addresses
+	Failures []sql.Failure  `json:"failures,omitempty"` // of an explorer, in the last week
 }
 
 func (f finding) title() string {
-	if f.Name != "" {
+	if f.Name != "" && f.Check != "counts" { // of which the finding names the address
 		return f.Check + " " + f.Name
 	}
 	return f.Check
@@ -59,9 +67,12 @@ type checkup struct {
 	*session
 	config   *daemon.Config
 	progress *progress
+	offline  bool // nobody but the database is asked
 	findings []finding
 	sights   []daemon.Sight
 	best     *int32 // tip of those that answered; nil: none did
+
+	addresses []chain.Address // that explorers may be asked about, as recorded
 }
 
 func (c *checkup) add(f finding) { c.findings = append(c.findings, f) }
@@ -84,8 +95,11 @@ func (c *checkCommand) Run(s *session) error {
 	}
 	look.config = config
 	look.configuration()
-	look.explorers(ctx)
-	look.database(ctx)
+	if look.offline = c.Offline; c.Offline {
+		look.recordAlone(ctx)
+	} else {
+		look.everything(ctx)
+	}
 	p.end()
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -133,7 +147,7 @@ func (c *checkup) report(asJSON bool) error {
 }
 
 func (c *checkup) print(wrong int) error {
-	t := &table{columns: []column{{name: "CHECK"}, {name: "STATE", paint: stateColour}, {name: "FINDING", below: true}}}
+	t := &table{columns: []column{{name: "CHECK"}, {name: "STATE", paint: stateColour}, {name: "FINDING", below: true, wrap: true}}}
 	for _, f := range c.findings {
 		t.add(f.title(), f.State, f.Finding)
 	}
@@ -145,13 +159,20 @@ func (c *checkup) print(wrong int) error {
 	}
 	for _, f := range c.findings {
 		if f.State == isWrong {
-			fmt.Fprintf(c.Out, "  %s: %s\n", f.title(), tame(f.Do))
+			fmt.Fprintln(c.Out, indented(fmt.Sprintf("%s: %s", f.title(), tame(f.Do)), c.Width))
 		}
 	}
 	if wrong == 0 {
-		fmt.Fprintln(c.Out, "\nNothing is wrong.")
+		fmt.Fprintln(c.Out, "\n"+c.allWell())
 	}
 	return nil
+}
+
+func (c *checkup) allWell() string {
+	if c.offline {
+		return "Nothing is wrong, as far as the database knows."
+	}
+	return "Nothing is wrong."
 }
 
 func stateColour(text string) colour {

@@ -10,46 +10,68 @@ import (
 	"btcwatch/sql"
 )
 
-// database looks at what is remembered, with and without a running daemon.
-func (c *checkup) database(ctx context.Context) {
-	c.progress.now("starting the database")
-	ctx, cancel := context.WithTimeout(ctx, databaseTime)
-	defer cancel()
-	if !c.recorded(ctx) {
+// everything looks at the database, with and without a running daemon, and at
+// the explorers in between: the database says about whom they may be asked.
+func (c *checkup) everything(ctx context.Context) {
+	db, store := c.open(ctx)
+	c.explorers(ctx)
+	if store == nil {
 		c.mempool(askable(c.config))
+	} else {
+		c.progress.now("asking the database")
+		reading, cancel := context.WithTimeout(ctx, readTime)
+		c.record(reading, store)
+		cancel()
+		store.Close()
+	}
+	c.leave(db)
+}
+
+func (c *checkup) leave(db *database) {
+	if db == nil {
+		return
+	}
+	if err := db.close(); err != nil {
+		c.add(finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see the log in " + c.config.DataDir})
 	}
 }
 
-// recorded reports false where the database knows nothing of the watch yet.
-func (c *checkup) recorded(ctx context.Context) bool {
+// open gives the database, nil where there is none to be had, and what is
+// recorded there, nil where that is nothing yet.
+func (c *checkup) open(ctx context.Context) (*database, *sql.Store) {
+	c.progress.now("starting the database")
+	ctx, cancel := context.WithTimeout(ctx, databaseTime)
+	defer cancel()
 	db, err := openDatabase(ctx, c.config, c.quietLog())
 	if err != nil {
 		c.noDatabase(ctx, err)
-		return false
+		return nil, nil
 	}
-	defer func() {
-		if err := db.close(); err != nil {
-			c.add(finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see the log in " + c.config.DataDir})
-		}
-	}()
+	return db, c.recorded(ctx, db)
+}
+
+func (c *checkup) recorded(ctx context.Context, db *database) *sql.Store {
 	c.progress.now("asking the database")
 	server, err := sql.Inspect(ctx, db.url)
 	if err != nil {
 		c.noDatabase(ctx, err)
-		return false
+		return nil
 	}
 	c.server(server)
 	if !c.tables(ctx, db.url) {
-		return false
+		return nil
 	}
 	store, err := sql.Open(ctx, db.url, c.config.Network, c.quietLog())
 	if err != nil {
 		c.noDatabase(ctx, err)
-		return false
+		return nil
 	}
-	defer store.Close()
-	c.record(ctx, store)
-	return true
+	if questions, err := store.Questions(ctx); !c.unread("database", err) {
+		for _, q := range questions {
+			c.addresses = append(c.addresses, q.Address)
+		}
+	}
+	return store
 }
 
 // askable counts the addresses of the configuration that explorers may be
@@ -68,7 +90,7 @@ func (c *checkup) noDatabase(ctx context.Context, err error) {
 	f := finding{Check: "database", State: isWrong, Finding: err.Error(), Do: "see above what it needs; the daemon cannot work without its database"}
 	switch {
 	case ctx.Err() != nil:
-		f.Do = fmt.Sprintf("it did not answer within %s; see whether it is overloaded or hangs", databaseTime)
+		f.Do = fmt.Sprintf("it did not answer within %s; see whether it is overloaded or hangs", span(databaseTime))
 	case errors.Is(err, sql.ErrUnreachable):
 		f.Do = "start the database, or correct [database] url; a running daemon waits for it"
 	case errors.Is(err, sql.ErrOtherNetwork):
@@ -123,9 +145,7 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	c.position(ctx, store, leads)
 	c.past(ctx, store)
 	c.gaps(ctx, store)
-	if questions, err := store.Questions(ctx); !c.unread("mempool", err) {
-		c.mempool(len(questions))
-	}
+	c.mempool(len(c.addresses))
 	c.deliveries(ctx, store)
 	c.canary(ctx, store)
 }
@@ -141,13 +161,21 @@ func (c *checkup) unread(check string, err error) bool {
 // asked already, and channels that gave up have a finding of their own.
 func (c *checkup) outages(ctx context.Context, store *sql.Store, leads bool) {
 	open, err := store.OpenOutages(ctx)
-	if c.unread("daemon", err) || !leads {
+	if c.unread("daemon", err) || !leads && !c.offline {
 		return
 	}
 	for _, o := range open {
-		if f, told := outage(o); told {
-			c.add(f)
+		f, told := outage(o)
+		switch {
+		case c.offline && o.Kind == "explorer":
+			f.State, f.Do = isNote, ""
+			f.Finding = "the explorer " + o.Name + " has been failing since " + minute(&o.Since) + " UTC: " + o.Reason
+		case !told:
+			continue
+		case !leads:
+			f.State, f.Do = isNote, "" // that none runs is said
 		}
+		c.add(f)
 	}
 }
 
@@ -260,6 +288,9 @@ func (c *checkup) behind(height int32) string {
 	case *c.best > height:
 		return ", " + counted(*c.best-height, "block", "blocks") + " behind"
 	}
+	if c.offline {
+		return ", the highest that an explorer has shown the daemon"
+	}
 	return ", at the tip"
 }
 
@@ -270,16 +301,11 @@ func (c *checkup) mempool(addresses int) {
 		c.add(finding{Check: "mempool", State: isNote, Finding: "never asked: payments are seen when they are in a block"})
 		return
 	}
-	cadence, err := daemon.ParseSchedule(expr, c.config.Zone)
+	planned, err := c.plannedRound()
 	if c.unread("mempool", err) {
 		return
 	}
-	next := cadence.Next(c.Now())
-	planned := cadence.Next(next).Sub(next)
-	var round time.Duration
-	for _, takes := range daemon.RoundLengths(c.config, addresses) {
-		round = max(round, takes)
-	}
+	round := c.round(addresses)
 	seconds := max(round, planned).Seconds()
 	f := finding{Check: "mempool", State: isFine, RoundSeconds: &seconds}
 	f.Finding = fmt.Sprintf("%s asked about every %s", counted(addresses, "address", "addresses"), span(max(round, planned)))
@@ -287,11 +313,33 @@ func (c *checkup) mempool(addresses int) {
 		f.State = isNote
 		f.Finding += fmt.Sprintf(", not every %s: at the configured paces a round takes that long", span(planned))
 	}
-	if c.best == nil && addresses > 0 {
+	if c.best == nil && addresses > 0 && !c.offline {
 		f.State = isNote
 		f.Finding += "; no explorer answers now"
 	}
 	c.add(f)
+}
+
+// plannedRound is how often rounds of the mempool are to begin; 0: never.
+func (c *checkup) plannedRound() (time.Duration, error) {
+	if c.config.Schedule.Mempool == "" {
+		return 0, nil
+	}
+	cadence, err := daemon.ParseSchedule(c.config.Schedule.Mempool, c.config.Zone)
+	if err != nil {
+		return 0, err
+	}
+	next := cadence.Next(c.Now())
+	return cadence.Next(next).Sub(next), nil
+}
+
+// round is how long one takes at the configured paces.
+func (c *checkup) round(addresses int) time.Duration {
+	var round time.Duration
+	for _, takes := range daemon.RoundLengths(c.config, addresses) {
+		round = max(round, takes)
+	}
+	return round
 }
 
 func (c *checkup) deliveries(ctx context.Context, store *sql.Store) {

@@ -20,7 +20,7 @@ func (c *checkup) explorers(ctx context.Context) {
 	c.progress.now("asking the explorers")
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	c.sights = daemon.Look(ctx, c.config, c.version)
+	c.sights = daemon.Look(ctx, c.config, c.version, c.addresses[:min(len(c.addresses), mostCompared)])
 	for _, sight := range c.sights {
 		if sight.Err == nil && (c.best == nil || sight.Tip > *c.best) {
 			c.best = &sight.Tip
@@ -30,6 +30,8 @@ func (c *checkup) explorers(ctx context.Context) {
 		c.add(c.sight(sight))
 	}
 	c.operators()
+	c.corroboration()
+	c.counts()
 }
 
 func (c *checkup) sight(s daemon.Sight) finding {
@@ -38,6 +40,7 @@ func (c *checkup) sight(s daemon.Sight) finding {
 		f.State = isWrong
 		f.Finding = failure(s.Err)
 		f.Do = remedy(s, chain.NetworkName(c.config.Network))
+		c.facts(&f, s)
 		return f
 	}
 	delay, behind := s.Took.Seconds(), *c.best-s.Tip
@@ -50,6 +53,7 @@ func (c *checkup) sight(s daemon.Sight) finding {
 		f.State = isWrong
 		f.Do = "it shows an old chain; if that lasts, take another explorer in its place"
 	}
+	c.facts(&f, s)
 	return f
 }
 

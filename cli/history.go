@@ -32,7 +32,7 @@ func (c *historyCommand) Run(s *session) error {
 			if line, kept := keptAt(config, address); kept {
 				return fmt.Errorf("%s is in %s:%d and not recorded yet: btcwatch run takes it up", address.Text, config.File, line)
 			}
-			return fmt.Errorf("%s is not watched, so nothing is known of it here: add it with btcwatch watch add %[1]s", address.Text)
+			return fmt.Errorf("%s is not watched, so nothing is known of it here: to watch it: btcwatch watch add %[1]s --title TITLE --basis BASIS, or with --no-source", address.Text)
 		}
 		rows, err := store.History(ctx, address.Text)
 		if err != nil {

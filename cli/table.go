@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
 )
@@ -23,11 +21,12 @@ type column struct {
 	cut   bool                     // may be shortened to fit the terminal
 	spare bool                     // left out where every row has nothing to say
 	below bool                     // goes to a line of its own where the terminal is too narrow for all
+	wrap  bool                     // the last one: goes on in further lines, where they are long enough
+	label string                   // what it is called on a line of its own; empty: it speaks for itself
 	paint func(text string) colour // nil: never
 }
 
-// colour is an escape code of the terminal. All have the same length, so that
-// columns stay aligned.
+// colour is an escape code of the terminal; that of ordinary text is none.
 type colour string
 
 const (
@@ -35,7 +34,7 @@ const (
 	green    colour = "\x1b[32m"
 	yellow   colour = "\x1b[33m"
 	cyan     colour = "\x1b[36m"
-	ordinary colour = "\x1b[39m"
+	ordinary colour = ""
 	endPaint        = "\x1b[0m"
 )
 
@@ -55,32 +54,30 @@ func (t *table) add(cells ...string) {
 // print writes the table with its head, fitted to the terminal.
 func (t *table) print(to Terminal) error {
 	t.leaveOut()
-	lines := append([][]string{t.head()}, t.rows...)
+	lines := t.wrapped(append([][]string{t.head()}, t.rows...), to.Width)
 	below := t.fold(lines, to.Width)
 	t.shorten(lines, to.Width)
 	t.align(lines)
-	var page bytes.Buffer
-	w := tabwriter.NewWriter(&page, 0, 0, columnGap, ' ', 0)
 	for n, cells := range lines {
-		for i, cell := range cells {
-			if i > 0 {
-				io.WriteString(w, "\t")
-			}
-			io.WriteString(w, t.painted(i, cell, n == 0, to.coloured()))
-		}
-		io.WriteString(w, "\n")
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	n := 0
-	for line := range strings.Lines(page.String()) {
-		if _, err := io.WriteString(to.Out, strings.TrimRight(line, " \n")+"\n"+below[n]); err != nil {
+		if _, err := io.WriteString(to.Out, t.line(cells, n > 0 && to.coloured())+"\n"+below[n]); err != nil {
 			return err
 		}
-		n++
 	}
 	return nil
+}
+
+// line is one of them; align has made the cells of a column equally wide.
+func (t *table) line(cells []string, coloured bool) string {
+	var line strings.Builder
+	for i, cell := range cells {
+		text := strings.TrimRight(cell, " ")
+		line.WriteString(t.painted(i, text, coloured))
+		if strings.TrimSpace(strings.Join(cells[i+1:], "")) == "" {
+			break
+		}
+		line.WriteString(strings.Repeat(" ", utf8.RuneCountInString(cell)-utf8.RuneCountInString(text)+columnGap))
+	}
+	return line.String()
 }
 
 func (t *table) head() []string {
@@ -103,13 +100,10 @@ func (t *table) fold(lines [][]string, width int) (below []string) {
 	for n, cells := range lines {
 		var stays []string
 		for i, cell := range cells {
-			switch {
-			case !columns[i].below:
+			if c := columns[i]; c.below {
+				below[n] += c.belowLine(cell, n == 0, width)
+			} else {
 				stays = append(stays, cell)
-			case columns[i].cut:
-				below[n] += belowLine(cutTo(cell, max(width-columnGap, leastCut)))
-			default:
-				below[n] += belowLine(cell)
 			}
 		}
 		lines[n] = stays
@@ -117,11 +111,18 @@ func (t *table) fold(lines [][]string, width int) (below []string) {
 	return below
 }
 
-func belowLine(cell string) string {
+// belowLine is a cell on lines of its own, indented.
+func (c column) belowLine(cell string, head bool, width int) string {
 	if cell == "" {
 		return ""
 	}
-	return strings.Repeat(" ", columnGap) + cell + "\n"
+	if c.label != "" && !head {
+		cell = c.label + ": " + cell
+	}
+	if c.cut {
+		cell = cutTo(cell, max(width-columnGap, leastCut))
+	}
+	return indented(cell, width) + "\n"
 }
 
 // width is what the lines take at least, the columns that may be cut cut.
@@ -151,16 +152,12 @@ func (t *table) leaveOut() {
 	}
 }
 
-func (t *table) painted(column int, cell string, head, coloured bool) string {
+func (t *table) painted(column int, cell string, coloured bool) string {
 	paint := t.columns[column].paint
-	if paint == nil || !coloured {
+	if paint == nil || !coloured || cell == "" || paint(cell) == ordinary {
 		return cell
 	}
-	code := ordinary
-	if !head {
-		code = paint(cell)
-	}
-	return string(code) + cell + endPaint
+	return string(paint(cell)) + cell + endPaint
 }
 
 // shorten cuts the column that may be cut, so that the rest fits.
@@ -183,12 +180,14 @@ func (t *table) shorten(lines [][]string, width int) {
 
 func (t *table) align(lines [][]string) {
 	for i, c := range t.columns {
-		if !c.right {
-			continue
-		}
 		width := widest(lines, i)
 		for _, cells := range lines {
-			cells[i] = strings.Repeat(" ", width-utf8.RuneCountInString(cells[i])) + cells[i]
+			space := strings.Repeat(" ", width-utf8.RuneCountInString(cells[i]))
+			if c.right {
+				cells[i] = space + cells[i]
+			} else {
+				cells[i] += space
+			}
 		}
 	}
 }

@@ -84,6 +84,49 @@ func TestTableFolds(t *testing.T) {
 	}
 }
 
+// TestTableWraps: what may be wrapped goes on below itself, or below the line
+// where there is no room beside the others; words stay whole, and what is folded
+// away says what it is.
+func TestTableWraps(t *testing.T) {
+	wrapping := func() *table {
+		tab := &table{columns: []column{{name: "CHECK"}, {name: "LIST", below: true, label: "list"}, {name: "FINDING", below: true, wrap: true}}}
+		tab.add("position", "command", "block 900,000, at the tip, resting on 3HoWzYwaBbTg7sKGtHz3pAZxdHZoXUJRvG")
+		tab.add("gaps", "", "none")
+		return tab
+	}
+	beside := `CHECK     LIST     FINDING
+position  command  block 900,000, at the tip, resting on
+                   3HoWzYwaBbTg7sKGtHz3pAZxdHZoXUJRvG
+gaps               none
+`
+	if got := show(t, wrapping(), Terminal{Width: 60}); got != beside {
+		t.Errorf("got\n%s", got)
+	}
+	below := `CHECK
+  LIST
+  FINDING
+position
+  list: command
+  block 900,000, at the tip,
+  resting on
+  3HoWzYwaBbTg7sKGtHz3pAZxdHZoXUJRvG
+gaps
+  none
+`
+	if got := show(t, wrapping(), Terminal{Width: 30}); got != below {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestTableLeavesNoEscapes: what has no colour has no escape either.
+func TestTableLeavesNoEscapes(t *testing.T) {
+	tab := &table{columns: []column{{name: "STATE", paint: severityColour}, {name: "B"}}}
+	tab.add("info", "x")
+	if got := show(t, tab, Terminal{IsTerminal: true}); got != "STATE  B\ninfo   x\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestTableColours(t *testing.T) {
 	plain := show(t, example(), Terminal{})
 	coloured := show(t, example(), Terminal{IsTerminal: true})

@@ -75,8 +75,9 @@ func notTaken(config *daemon.Config, rows []sql.WatchedRow) int {
 
 func (c *watchList) table(rows []sql.WatchedRow) *table {
 	t := &table{columns: []column{
-		{name: "ADDRESS"}, {name: "LABEL", cut: true, spare: true, below: true}, {name: "BASIS", spare: true, below: true}, {name: "LIST", below: true},
-		{name: "BALANCE BTC", right: true}, {name: "TXS", right: true}, {name: "LAST ACTIVITY (UTC)"}, {name: "ADDED (UTC)", below: true},
+		{name: "ADDRESS"}, {name: "LABEL", cut: true, spare: true, below: true, label: "label"},
+		{name: "BASIS", spare: true, below: true, label: "basis"}, {name: "LIST", below: true, label: "list"},
+		{name: "BALANCE BTC", right: true}, {name: "TXS", right: true}, {name: "LAST ACTIVITY (UTC)"}, {name: "ADDED (UTC)", below: true, label: "added (UTC)"},
 	}}
 	if c.All {
 		t.columns = append(t.columns, column{name: "RETIRED (UTC)"})
@@ -112,7 +113,7 @@ func (c *watchRetire) Run(s *session) error {
 		return wrongUse{err.Error()}
 	}
 	if line, kept := keptAt(config, address); kept {
-		return fmt.Errorf("%s is kept in the configuration: remove its table at %s:%d and reload (systemctl reload btcwatch, or kill -HUP); what is recorded stays",
+		return fmt.Errorf("%s is kept in the configuration, so that no command can retire it. Remove its table at %s:%d, then reload the daemon: systemctl reload btcwatch, or kill -HUP. What is recorded stays",
 			address.Text, config.File, line)
 	}
 	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
@@ -139,7 +140,7 @@ func notOnList(ctx context.Context, store *sql.Store, config *daemon.Config, add
 		return err
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("%s has gone from %s and is retired when the daemon reads that file: start it, or reload it (systemctl reload btcwatch, or kill -HUP)",
+		return fmt.Errorf("%s is not in %s any more: the daemon retires it when it reads that file next. Start it, or reload it: systemctl reload btcwatch, or kill -HUP",
 			address.Text, config.File)
 	}
 	return fmt.Errorf("%s is not watched: btcwatch watch list shows who is", address.Text)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"btcwatch/chain"
@@ -22,11 +23,11 @@ type watchAdd struct {
 	Label        string `help:"What to call it in messages."`
 	Entity       string `help:"Whose it is, according to the source."`
 	Category     string `help:"Such as terrorist financing, as the source names it."`
-	Basis        string `help:"Ground of the listing: designation, seizure, court, partner, press, own; or unknown."`
+	Basis        string `help:"Ground of the listing: designation (a sanction list), seizure (an authority took it), court (a court document), partner (another institution says so), press (a published report), own (an address of our own); or unknown."`
 	Title        string `help:"Source: the title of the report or list."`
 	Author       string `help:"Source: its author."`
 	Publisher    string `help:"Source: its publisher."`
-	Date         string `help:"Source: its date."`
+	Date         string `help:"Source: its date, as YYYY-MM-DD, YYYY-MM or YYYY."`
 	URL          string `name:"url" help:"Source: where it can be read."`
 	NoSource     bool   `help:"Watch without saying who named the address."`
 	Confidential bool   `help:"Never ask an explorer about it: follow it by blocks only."`
@@ -102,7 +103,7 @@ func (c *watchAdd) ask(s *session, named bool) error {
 	questions := []question{
 		{"Label (what to call it in messages)", &c.Label},
 		{"Title of the source", &c.Title}, {"Its author", &c.Author}, {"Its publisher", &c.Publisher},
-		{"Its date", &c.Date}, {"Its web address", &c.URL},
+		{"Its date (YYYY-MM-DD, YYYY-MM or YYYY)", &c.Date}, {"Its web address", &c.URL},
 	}
 	if named {
 		questions = nil
@@ -161,10 +162,23 @@ func (c *watchAdd) listing(address chain.Address) (watchlist.Listing, error) {
 			return l, wrongUsef("%q holds a line break or another control character: write it in one line", text)
 		}
 	}
+	if !isDate(c.Date) {
+		return l, wrongUsef("--date %q is no date: write YYYY-MM-DD, or YYYY-MM or YYYY where the source says no more", c.Date)
+	}
 	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return l, wrongUsef("--url %q is not a web address: write one that begins with https:// or http://", c.URL)
 	}
 	return l, nil
+}
+
+// isDate takes a day, a month or a year, and nothing: sources do not always say.
+func isDate(text string) bool {
+	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
+		if _, err := time.Parse(layout, text); err == nil {
+			return true
+		}
+	}
+	return text == ""
 }
 
 // warnOfLookAlikes warns of an address that differs only in the middle from a
@@ -197,6 +211,24 @@ func chunks(text string, size int) func(yield func(string) bool) {
 	}
 }
 
+// sourceWords repeats who named the address, for a person to see what was taken.
+func sourceWords(l watchlist.Listing) string {
+	var parts []string
+	for _, part := range []string{l.Source.Author, l.Source.Title, l.Source.Publisher, l.Source.Date, l.Source.URL} {
+		if part != "" {
+			parts = append(parts, tame(part))
+		}
+	}
+	if len(parts) == 0 {
+		return "no source named"
+	}
+	text := "source: " + strings.Join(parts, ", ")
+	if l.Basis != watchlist.Unknown {
+		text += " (basis: " + string(l.Basis) + ")"
+	}
+	return text
+}
+
 func (s *session) tellAdded(ctx context.Context, store *sql.Store, l watchlist.Listing) error {
 	leads, err := store.Leads(ctx)
 	if err != nil {
@@ -209,6 +241,6 @@ func (s *session) tellAdded(ctx context.Context, store *sql.Store, l watchlist.L
 	case leads:
 		next = "The daemon follows it from now on and reads its history; an alert sums that up."
 	}
-	_, err = fmt.Fprintf(s.Out, "Added %s (%s). %s\n", l.Address.Text, l.Address.Kind, next)
+	_, err = fmt.Fprintf(s.Out, "Added %s (%s), %s. %s\n", l.Address.Text, l.Address.Kind, sourceWords(l), next)
 	return err
 }

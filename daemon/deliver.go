@@ -134,7 +134,7 @@ func (d *deliverer) finish(ctx context.Context, delivery sql.Delivery, failed er
 	if failed == nil {
 		return d.delivered(ctx, delivery)
 	}
-	if trial(delivery) {
+	if isTrial(delivery) {
 		return d.store.TrialFailed(ctx, delivery, words(failed))
 	}
 	next, again := alerts.NextTry(delivery.Attempt)

@@ -54,6 +54,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	}
 	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
 	group.Go(guarded(func() error { return l.every(ctx, "ancestors", ancestorsPause, l.ancestors.round) }))
+	group.Go(guarded(func() error { return l.every(ctx, "failures", failuresPause, l.newFailures().save) }))
 	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
 	if pause := probePause(w.config.Health.Quarantine); w.config.Health.Quarantine > 0 {
 		probe := prober{l.asker("probe"), w.config.Network, pause}

@@ -16,27 +16,45 @@ type Sight struct {
 	Tip      int32         // its best height
 	Took     time.Duration // until it answered
 	Err      error         // why there is no answer to rely on; nil: there is one
+
+	Can      []Ability // what its kind can do
+	Software string    // what it calls its own software; empty: not known
+	Family   string    // of that software: those of one share code; empty: not known
+	BareKeys bool      // it counts what was paid to a bare key at the address of that key
+	Requests int64     // sent for this look
+
+	Counts map[string]explorer.Counters // by address, of those that it was asked about
 }
 
-// quickly is the pace of a look, which is two questions that a person asked
-// for: a slow pace keeps hourly limits, and two requests exceed none of them.
+// Ability is one thing that an explorer can be asked for.
+type Ability struct {
+	Name   string
+	Probed bool  // it was asked for it
+	Err    error // why it did not give it; nil: it did, or was not asked
+}
+
+// quickly is the pace of a look, which is a few questions that a person asked
+// for: a slow pace keeps hourly limits, and so many requests exceed none of them.
 const quickly = 2
 
 // Look asks every configured explorer, all at the same time, for its tip and
-// whether it shows the configured network. It changes nothing. The context
-// bounds it; the sights are in the order of the configuration.
-func Look(ctx context.Context, config *Config, version string) []Sight {
+// whether it shows the configured network, then for one thing of each sort, and
+// how much it counts at the addresses, where it may be asked about these. It
+// changes nothing. The context bounds it; the sights are in the order of the
+// configuration.
+func Look(ctx context.Context, config *Config, version string, addresses []chain.Address) []Sight {
 	sights := make([]Sight, len(config.Explorers))
 	var all sync.WaitGroup
 	for i, settings := range config.Explorers {
-		all.Go(func() { sights[i] = lookAt(ctx, config, settings, version) })
+		all.Go(func() { sights[i] = lookAt(ctx, config, settings, version, addresses) })
 	}
 	all.Wait()
 	return sights
 }
 
-func lookAt(ctx context.Context, config *Config, settings explorer.Settings, version string) Sight {
-	sight := Sight{Explorer: settings}
+func lookAt(ctx context.Context, config *Config, settings explorer.Settings, version string, addresses []chain.Address) (sight Sight) {
+	sight = Sight{Explorer: settings, Counts: map[string]explorer.Counters{}}
+	perSecond := settings.RequestsPerSecond
 	if settings.RequestsPerSecond > 0 {
 		settings.RequestsPerSecond = max(settings.RequestsPerSecond, quickly)
 	}
@@ -49,6 +67,11 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 		return sight
 	}
 	defer e.Close()
+	defer func() { sight.Requests = e.Pace.Requests() }()
+	for _, name := range e.Abilities() {
+		sight.Can = append(sight.Can, Ability{Name: name})
+	}
+	sight.BareKeys = e.BareKeys
 	if e.Chain == nil {
 		sight.Err = fmt.Errorf("%w: its kind, %s, does not show the chain", explorer.ErrRefused, e.Kind)
 		return sight
@@ -58,6 +81,15 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	sight.Took = time.Since(began)
 	if sight.Err == nil {
 		sight.Err = rightNetwork(ctx, config, e)
+	}
+	sight.Software = e.Software()
+	sight.Family = e.Witness().Software
+	if sight.Err == nil {
+		p := &looker{ctx: ctx, sight: &sight, e: e, most: questionsOf(perSecond)}
+		p.abilities()
+		if asksAddresses(settings) {
+			p.count(addresses)
+		}
 	}
 	return sight
 }

@@ -38,19 +38,21 @@ func (p Program) Env() alerts.Env {
 	return alerts.Env{Stdout: p.Stdout, StdoutIsTerminal: p.StdoutIsTerminal, Version: p.Version, Host: host, Now: p.Now}
 }
 
-// Run watches until the context ends, and then returns nil. It gives an error
-// where it cannot begin: without a database, or with one that is not its own.
+// Run watches until the context ends, and then returns nil. A database that does
+// not answer is waited for. It gives an error where it cannot begin: a private
+// database that does not start, a login that is refused, a database that is not
+// its own.
 func Run(ctx context.Context, config *Config, program Program) error {
 	if program.Now == nil {
 		program.Now = time.Now
 	}
 	d := &daemon{Program: program, pulse: newPulse(program.Now), rounds: rounds{now: program.Now}}
-	if err := d.open(ctx, config); err != nil {
+	stop := d.feedWatchdog(ctx)
+	defer stop()
+	if err := d.await(ctx, config); err != nil {
 		return err
 	}
 	defer d.close()
-	stop := d.feedWatchdog(ctx)
-	defer stop()
 	for ctx.Err() == nil {
 		next, err := d.serve(ctx, config)
 		if err != nil {
@@ -81,6 +83,29 @@ type daemon struct {
 	beats    beats
 	heard    heard
 }
+
+// await opens the database as soon as it answers.
+func (d *daemon) await(ctx context.Context, config *Config) error {
+	var told time.Time
+	for {
+		err := d.open(ctx, config)
+		if err == nil || !errors.Is(err, sql.ErrUnreachable) && ctx.Err() == nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		d.Notify("READY=1\nSTATUS=" + noDatabase)
+		if now := d.Now(); now.Sub(told) >= tellWaiting {
+			d.Log.Warn(noDatabase, "error", err)
+			told = now
+		}
+		sleep(ctx, again)
+	}
+}
+
+// tellWaiting is how often it is said that the database is waited for.
+const tellWaiting = time.Minute
 
 func (d *daemon) open(ctx context.Context, config *Config) error {
 	url := config.DatabaseURL
@@ -204,7 +229,8 @@ type watch struct {
 	explorers []*explorer.Explorer
 	channels  []openChannel
 
-	canaryWake chan struct{}
+	failuresSaved map[string]map[string]int64 // of explorers, by the last lead
+	canaryWake    chan struct{}
 }
 
 type openChannel struct {
@@ -296,7 +322,11 @@ func (w *watch) awaitLead(ctx context.Context) *sql.Lead {
 			state = "standing by, another btcwatch leads on this database"
 		}
 		if state != told && ctx.Err() == nil {
-			w.Log.Warn(state, "error", err)
+			if role == standingBy {
+				w.Log.Warn(state)
+			} else {
+				w.Log.Warn(state, "error", err)
+			}
 			w.Notify("READY=1\nSTATUS=" + state)
 			standing()
 			standing = w.standBy(ctx)

@@ -27,9 +27,9 @@ func DeliverTrial(ctx context.Context, config *Config, channel alerts.Channel, s
 	return d.finish(finishing, delivery, failed)
 }
 
-// trial says whether a delivery is a test that a person waits for: it is tried
+// isTrial says whether a delivery is a test that a person waits for: it is tried
 // once, and its failure is told to nobody else.
-func trial(delivery sql.Delivery) bool {
+func isTrial(delivery sql.Delivery) bool {
 	body, err := alerts.Decode(delivery.Body)
 	return err == nil && body.Type == alerts.ChannelTest
 }

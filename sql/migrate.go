@@ -132,14 +132,17 @@ func bringUp(ctx context.Context, db *sql.DB, conn *sql.Conn, files fs.FS, log *
 		return err
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
-		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
-	log.Info("changing the tables", "steps", len(steps), "to", steps[len(steps)-1].Version)
+	last := steps[len(steps)-1].Version
+	// Of what takes long, that it began is told too.
+	began := time.AfterFunc(2*time.Second, func() { log.Info("changing the tables", "steps", len(steps), "to", last) })
 	done, err := provider.Up(ctx)
-	for _, step := range done {
-		log.Info("tables changed", "version", step.Source.Version, "step", path.Base(step.Source.Path), "took", step.Duration)
+	began.Stop()
+	if len(done) > 0 {
+		log.Info("tables changed", "steps", len(done), "version", done[len(done)-1].Source.Version)
 	}
 	var broken *goose.PartialError
 	if errors.As(err, &broken) {

@@ -26,6 +26,7 @@ func openBlockbook(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := blockbook{c, params}
 	e.Chain, e.Blocks, e.Headers = asked, asked, asked
 	e.Addresses, e.Transactions, e.Spends = asked, asked, asked
+	e.BareKeys = true
 }
 
 var (

@@ -31,6 +31,7 @@ type blockchainInfo struct {
 func openBlockchainInfo(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := blockchainInfo{c, params}
 	e.Chain, e.Blocks, e.Addresses, e.Transactions = asked, asked, asked, asked
+	e.BareKeys = true
 }
 
 // A block as an object is larger than its bytes: 1.3 kB for each transaction, a

@@ -53,6 +53,7 @@ func (e electrum) greeted(reply []byte) error {
 		return malformed("not a version of the Electrum protocol")
 	}
 	e.family.set(electrumFamily(said[0]))
+	e.client.called(said[0])
 	return nil
 }
 

@@ -22,6 +22,10 @@ type Explorer struct {
 	Operator string // who runs it; empty: the host name
 	URL      string // without credentials, for messages
 
+	// BareKeys: what was paid to a bare public key it lists under the P2PKH
+	// address of that key, and counts there. Kinds differ in that, and none is wrong.
+	BareKeys bool
+
 	Chain        Chain
 	Blocks       Blocks
 	Headers      Headers

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,6 +41,8 @@ type client struct {
 	pace    *Pace
 	turns   turns  // one request at a time
 	lines   *lines // in the place of HTTP; nil: HTTP
+
+	software atomic.Pointer[string] // what it calls itself; nil: not told
 }
 
 // question is one request: in words for messages, and as a path (escaped,
