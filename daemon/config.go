@@ -30,6 +30,7 @@ type Config struct {
 	Health      HealthSettings
 	Metrics     MetricsSettings
 	Heartbeat   HeartbeatSettings
+	Privacy     PrivacySettings
 
 	lines map[string]int
 }

@@ -38,6 +38,7 @@ func (l *loader) load(top *section) {
 	l.health(top.sub("health"))
 	l.metrics(top.sub("metrics"))
 	l.heartbeat(top.sub("heartbeat"))
+	l.privacy(top.sub("privacy"))
 	if top.ask("rules") != nil {
 		top.fault("rules", "rules are not supported by this version; remove the table")
 	}

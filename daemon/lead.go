@@ -22,6 +22,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
+	defer l.settleDisclosures(ctx)
 	jobs, err := l.schedule(ctx)
 	if err != nil {
 		return err
@@ -43,6 +44,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 		asks := newMissing(l.asker("missing"), after)
 		group.Go(guarded(func() error { return l.every(ctx, "missing", min(missingPause, after/4), asks.round) }))
 	}
+	group.Go(guarded(func() error { return l.every(ctx, "disclosures", flushPause, l.flushDisclosures) }))
 	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
 	group.Go(guarded(func() error { return l.every(ctx, "ancestors", ancestorsPause, l.ancestors.round) }))
 	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
@@ -89,6 +91,9 @@ func (l *leader) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := l.store.SetExplorers(ctx, l.config.Explorers); err != nil {
+		return err
+	}
+	if err := l.takeUpPrivacy(ctx); err != nil {
 		return err
 	}
 	changed, err := l.store.SyncConfig(ctx, l.config.Watch)
@@ -145,7 +150,7 @@ func (l *leader) newAncestors() *ancestors {
 
 func (l *leader) asker(job string) *asker {
 	return &asker{
-		store: l.store, writer: l.writer, explorers: l.explorers, health: l.health, hold: l.hold, short: l.short,
+		store: l.store, writer: l.writer, explorers: l.privacy.askers(l.explorers), health: l.health, hold: l.hold, short: l.short,
 		beat: func() { l.pulse.beat(job) }, now: l.Now, log: l.Log,
 	}
 }

@@ -202,6 +202,7 @@ type watch struct {
 	config    *Config
 	explorers []*explorer.Explorer
 	channels  []openChannel
+	privacy   *privacy
 }
 
 type openChannel struct {
@@ -211,7 +212,7 @@ type openChannel struct {
 }
 
 func newWatch(d *daemon, config *Config) (*watch, error) {
-	w := &watch{daemon: d, config: config}
+	w := &watch{daemon: d, config: config, privacy: newPrivacy(config, d.store, d.Now)}
 	for _, settings := range config.Explorers {
 		if settings.UserAgent == "" {
 			settings.UserAgent = "btcwatch/" + d.Version
@@ -220,7 +221,7 @@ func newWatch(d *daemon, config *Config) (*watch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the explorer %s: %w", settings.Name, err)
 		}
-		w.explorers = append(w.explorers, e)
+		w.explorers = append(w.explorers, w.privacy.guard(e))
 	}
 	for _, settings := range config.Channels {
 		channel, err := alerts.Open(settings, d.Env())
