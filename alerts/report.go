@@ -29,6 +29,7 @@ type Report struct {
 	Dead       int64         `json:"deliveries_dead"`
 	OldestOpen *OpenAlert    `json:"oldest_open,omitempty"`
 	Open       int64         `json:"alerts_open"`
+	Privacy    string        `json:"privacy,omitempty"`  // own or blocks: who may be asked about addresses; absent: every explorer
 	Versions   []string      `json:"versions,omitempty"` // "btcwatch 1.0.0", "PostgreSQL 16.4"
 }
 

@@ -31,7 +31,7 @@ const (
 
 // finding is one thing that was looked at.
 type finding struct {
-	Check   string `json:"check"` // configuration, database, tables, daemon, explorer, operators, position, past, gaps, mempool, deliveries
+	Check   string `json:"check"` // configuration, privacy, database, tables, daemon, explorer, operators, position, past, gaps, mempool, deliveries
 	Name    string `json:"name,omitempty"`
 	State   string `json:"state"`
 	Finding string `json:"finding"`
@@ -84,6 +84,7 @@ func (c *checkCommand) Run(s *session) error {
 	}
 	look.config = config
 	look.configuration()
+	look.privacy()
 	look.explorers(ctx)
 	look.database(ctx)
 	p.end()

@@ -57,7 +57,7 @@ func (c *checkup) recorded(ctx context.Context) bool {
 func askable(config *daemon.Config) int {
 	count := 0
 	for _, l := range config.Watch {
-		if !l.Confidential {
+		if !l.Confidential && config.Privacy.Mode != daemon.PrivacyBlocks {
 			count++
 		}
 	}
@@ -264,6 +264,10 @@ func (c *checkup) behind(height int32) string {
 
 // mempool says how often each address is really asked about.
 func (c *checkup) mempool(addresses int) {
+	if c.config.Privacy.Mode == daemon.PrivacyBlocks {
+		c.add(finding{Check: "mempool", State: isNote, Finding: "never asked: unconfirmed payments are not seen in this mode"})
+		return
+	}
 	expr := c.config.Schedule.Mempool
 	if expr == "" {
 		c.add(finding{Check: "mempool", State: isNote, Finding: "never asked: payments are seen when they are in a block"})

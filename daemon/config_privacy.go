@@ -11,6 +11,12 @@ type PrivacySettings struct {
 	Mode string // PrivacyAsk, PrivacyOwn or PrivacyBlocks
 }
 
+// Hears says whether an explorer may be asked about watched addresses that are
+// not confidential.
+func (c *Config) Hears(e explorer.Settings) bool {
+	return c.Privacy.Mode == PrivacyAsk || c.Privacy.Mode == PrivacyOwn && e.Own
+}
+
 // privacy comes after the schedule. Where no address may leave, nobody is asked
 // about the mempool and histories, whatever the schedule says.
 func (l *loader) privacy(s *section) {
@@ -36,12 +42,8 @@ func checkOwn(c *Config, faults *Faults, opened []*explorer.Explorer) {
 	if c.Privacy.Mode != PrivacyOwn || len(opened) < len(c.Explorers) {
 		return
 	}
-	own := map[string]bool{}
-	for _, set := range c.Explorers {
-		own[set.Name] = set.Own
-	}
-	for _, e := range opened {
-		if own[e.Name] && e.Addresses != nil {
+	for i, e := range opened { // all of them, in the order of the file
+		if c.Hears(c.Explorers[i]) && e.Addresses != nil {
 			return
 		}
 	}

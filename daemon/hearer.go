@@ -11,8 +11,8 @@ import (
 
 // Announcing. What an explorer is asked is on record before it is asked, so that
 // no crash makes it less than the truth. Where an explorer's pace is ten questions
-// a second or less, each is announced by itself. Where more are asked, those of a
-// tenth of a second are announced together, a few for each of the addresses that
+// a second or less, each is announced by itself. Where more are asked, those about
+// addresses of a tenth of a second are announced together, a few for each of the addresses that
 // come next: a commit for each would cost more than the question. A program that
 // is killed leaves so many too many, as unsure.
 const (
@@ -76,7 +76,7 @@ func together(e *explorer.Explorer) int {
 func (h *hearer) announce(ctx context.Context, about string, scripts []int64, together int) error {
 	each := int64(1)
 	if together > 1 {
-		each = eachAnnounced
+		each = eachAnnounced // the proof of a payment is as many questions, too
 	}
 	more := map[sql.Disclosure]int64{}
 	for _, script := range scripts {

@@ -334,12 +334,14 @@ func RoundLengths(config *Config, addresses int) map[string]time.Duration {
 	var total float64 // requests a second, all together
 	free := false
 	for _, e := range config.Explorers {
-		total += e.RequestsPerSecond
-		free = free || e.RequestsPerSecond == 0
+		if config.Hears(e) {
+			total += e.RequestsPerSecond
+			free = free || e.RequestsPerSecond == 0
+		}
 	}
 	round := map[string]time.Duration{}
 	for _, e := range config.Explorers {
-		if !free && total > 0 {
+		if !free && total > 0 && config.Hears(e) {
 			round[e.Name] = time.Duration(float64(addresses) / total * float64(time.Second))
 		}
 	}

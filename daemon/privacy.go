@@ -35,15 +35,13 @@ var errNotPut = errors.New("question not put")
 type privacy struct {
 	mode    string
 	hearers map[string]*hearer // by explorer; of those that hear nothing there is none
-	own     map[string]bool
 	store   *sql.Store
 }
 
 func newPrivacy(config *Config, store *sql.Store, now func() time.Time) *privacy {
-	p := &privacy{mode: config.Privacy.Mode, hearers: map[string]*hearer{}, own: map[string]bool{}, store: store}
+	p := &privacy{mode: config.Privacy.Mode, hearers: map[string]*hearer{}, store: store}
 	for _, e := range config.Explorers {
-		p.own[e.Name] = e.Own
-		if p.mode == PrivacyAsk || p.mode == PrivacyOwn && e.Own {
+		if config.Hears(e) {
 			p.hearers[e.Name] = newHearer(e.Name, store, now)
 		}
 	}
@@ -187,9 +185,13 @@ func (l *leader) settleDisclosures(ctx context.Context) {
 
 // takeUpPrivacy puts the configured mode in force.
 func (l *leader) takeUpPrivacy(ctx context.Context) error {
-	before, err := l.store.SetPrivacy(ctx, l.config.Privacy.Mode)
-	if err == nil && before != l.config.Privacy.Mode {
-		l.Log.Info("privacy mode taken up", "mode", l.config.Privacy.Mode, "before", before)
+	before, since, err := l.store.SetPrivacy(ctx, l.config.Privacy.Mode)
+	if err != nil || before == l.config.Privacy.Mode {
+		return err
 	}
-	return err
+	l.Log.Info("privacy mode taken up", "mode", l.config.Privacy.Mode, "before", before)
+	if before != PrivacyBlocks {
+		return nil
+	}
+	return l.writer.RecordUnasked(ctx, since)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/jackc/pgx/v5"
@@ -20,18 +21,23 @@ const (
 )
 
 // SetPrivacy records the privacy mode that is in force from now on: ask, own or
-// blocks. It gives what was in force before, which is ask in the beginning.
-func (s *Store) SetPrivacy(ctx context.Context, mode string) (before string, err error) {
-	if before, err = s.Privacy(ctx); err != nil || before == mode {
-		return before, err
+// blocks. It gives what was in force before, which is ask in the beginning, and
+// since when.
+func (s *Store) SetPrivacy(ctx context.Context, mode string) (before string, since time.Time, err error) {
+	err = s.pool.QueryRow(ctx, `
+		SELECT n.mode, coalesce(p.at, i.created_at)
+		FROM btcwatch.privacy_now n
+		CROSS JOIN btcwatch.installation i
+		LEFT JOIN (SELECT at FROM btcwatch.privacy ORDER BY id DESC LIMIT 1) p ON true`).Scan(&before, &since)
+	if err == nil && before != mode {
+		_, err = s.pool.Exec(ctx, `
+			INSERT INTO btcwatch.privacy (mode, at)
+			VALUES ($1, $2)`, mode, s.now().UTC())
 	}
-	_, err = s.pool.Exec(ctx, `
-		INSERT INTO btcwatch.privacy (mode, at)
-		VALUES ($1, $2)`, mode, s.now().UTC())
 	if err != nil {
-		return before, fmt.Errorf("record the privacy mode: %w", err)
+		return "", since, fmt.Errorf("record the privacy mode: %w", err)
 	}
-	return before, nil
+	return before, since, nil
 }
 
 // Privacy is the privacy mode that the daemon took up last.
@@ -41,6 +47,19 @@ func (s *Store) Privacy(ctx context.Context) (mode string, err error) {
 		return "", fmt.Errorf("read the privacy mode: %w", err)
 	}
 	return mode, nil
+}
+
+// Unasked says why nobody is asked about an address; empty where explorers are.
+func (s *Store) Unasked(ctx context.Context, a chain.Address) (why string, err error) {
+	mode, err := s.Privacy(ctx)
+	if err != nil || mode == "blocks" {
+		return "privacy mode blocks", err
+	}
+	_, private, err := s.AddressConcern(ctx, a.Script)
+	if err == nil && private {
+		return "confidential", nil
+	}
+	return "", err
 }
 
 // AddressConcern gives the row of a watched script, and whether nobody may be
