@@ -63,7 +63,7 @@ func TestDisclosuresAreNeverLess(t *testing.T) {
 	a := newAsked(t, addresses, counted("one", &asked))
 	a.begun(t)
 	a.allKnown(t)
-	p := a.guarded(PrivacyAsk)
+	a.guarded(PrivacyAsk)
 	rounds := func(times int) {
 		t.Helper()
 		for range times {
@@ -92,7 +92,7 @@ func TestDisclosuresAreNeverLess(t *testing.T) {
 	if most := a.figure(t, `SELECT max(unsure) FROM report.disclosures`); most > eachAnnounced {
 		t.Errorf("up to %d too many of an address, %d are announced", most, eachAnnounced)
 	}
-	p = newPrivacy(&Config{Privacy: PrivacySettings{Mode: PrivacyAsk}, Explorers: []explorer.Settings{{Name: "one"}}}, a.store, a.now)
+	p := newPrivacy(&Config{Privacy: PrivacySettings{Mode: PrivacyAsk}, Explorers: []explorer.Settings{{Name: "one"}}}, a.store, a.now)
 	one := p.guard(counted("one", &asked))
 	for n := range 5 {
 		if _, err := one.Addresses.Counters(t.Context(), numbered(byte(n+1))); err != nil {
