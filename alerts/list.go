@@ -26,7 +26,7 @@ type ListChange struct {
 	HistoricSentSat     *int64 `json:"historic_sent_sat,omitempty"`
 	HistoryProof        Proof  `json:"history_proof,omitempty"`   // the weakest grade among them
 	HistoryMissing      int64  `json:"history_missing,omitempty"` // addresses whose history could not be read in full yet
-	HistoryUnasked      int64  `json:"history_unasked,omitempty"` // addresses whose past nobody is asked about: confidential, or off the list again
+	HistoryUnasked      int64  `json:"history_unasked,omitempty"` // addresses whose past nobody is asked about: confidential, off the list again, or all in privacy mode blocks
 }
 
 // ListPart counts addresses and names some of them.
@@ -147,7 +147,7 @@ func (c ListChange) history() []string {
 	}
 	if c.HistoryUnasked > 0 {
 		lines = append(lines, "The past of "+count(c.HistoryUnasked, "address", "addresses")+
-			" is not known: no explorer is asked about what is confidential or off the list again.")
+			" is not known: no explorer is asked about what is confidential or off the list again, nor about any address in privacy mode blocks.")
 	}
 	return lines
 }

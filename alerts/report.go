@@ -31,6 +31,7 @@ type Report struct {
 	OldestOpen *OpenAlert    `json:"oldest_open,omitempty"`
 	Open       int64         `json:"alerts_open"`
 	Canary     *CanaryDay    `json:"canary,omitempty"`   // absent: none is configured
+	Privacy    string        `json:"privacy,omitempty"`  // own or blocks: who may be asked about addresses; absent: every explorer
 	Versions   []string      `json:"versions,omitempty"` // "btcwatch 1.0.0", "PostgreSQL 16.4"
 }
 

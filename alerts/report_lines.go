@@ -76,6 +76,7 @@ func (r Report) lines() []string {
 		count(r.Addresses, "address", "addresses") + " watched.",
 		r.coverage(),
 	}
+	lines = append(lines, r.privacy()...)
 	lines = append(lines, r.payments()...)
 	for _, g := range r.Gaps {
 		lines = append(lines, g.line())
@@ -108,6 +109,18 @@ func (r Report) coverage() string {
 		heights = "blocks " + grouped(r.Blocks.From) + " to " + grouped(r.Blocks.To)
 	}
 	return capital(heights) + " covered, " + string(r.Blocks.Proof) + "."
+}
+
+// privacy says what the configuration leaves out, which is no fault.
+func (r Report) privacy() []string {
+	switch r.Privacy {
+	case "blocks":
+		return []string{"No explorer is asked about addresses (privacy mode blocks): unconfirmed payments are not seen in this mode, " +
+			"nothing is asked of the time before the watch, and spends of money from then may be missed."}
+	case "own":
+		return []string{"Only explorers of your own are asked about addresses (privacy mode own)."}
+	}
+	return nil
 }
 
 // payments says what was seen; what was not covered may hold more.

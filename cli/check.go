@@ -34,7 +34,7 @@ const (
 
 // finding is one thing that was looked at.
 type finding struct {
-	Check   string `json:"check"` // configuration, database, tables, explorer, operators, corroboration, counts, watch, histories, disagreements, rounds, alerts, daemon, position, left out, past, gaps, mempool, deliveries, canary
+	Check   string `json:"check"` // configuration, privacy, database, tables, explorer, operators, corroboration, counts, watch, histories, disagreements, rounds, alerts, daemon, position, left out, past, gaps, mempool, deliveries, canary
 	Name    string `json:"name,omitempty"`
 	State   string `json:"state"`
 	Finding string `json:"finding"`
@@ -95,6 +95,7 @@ func (c *checkCommand) Run(s *session) error {
 	}
 	look.config = config
 	look.configuration()
+	look.privacy()
 	if look.offline = c.Offline; c.Offline {
 		look.recordAlone(ctx)
 	} else {

@@ -14,7 +14,7 @@ import (
 // the explorers in between: the database says about whom they may be asked.
 func (c *checkup) everything(ctx context.Context) {
 	db, store := c.open(ctx)
-	c.explorers(ctx)
+	c.explorers(ctx, store)
 	if store == nil {
 		c.mempool(askable(c.config))
 	} else {
@@ -79,7 +79,7 @@ func (c *checkup) recorded(ctx context.Context, db *database) *sql.Store {
 func askable(config *daemon.Config) int {
 	count := 0
 	for _, l := range config.Watch {
-		if !l.Confidential {
+		if !l.Confidential && config.Privacy.Mode != daemon.PrivacyBlocks {
 			count++
 		}
 	}
@@ -296,6 +296,10 @@ func (c *checkup) behind(height int32) string {
 
 // mempool says how often each address is really asked about.
 func (c *checkup) mempool(addresses int) {
+	if c.config.Privacy.Mode == daemon.PrivacyBlocks {
+		c.add(finding{Check: "mempool", State: isNote, Finding: "never asked: unconfirmed payments are not seen in this mode"})
+		return
+	}
 	expr := c.config.Schedule.Mempool
 	if expr == "" {
 		c.add(finding{Check: "mempool", State: isNote, Finding: "never asked: payments are seen when they are in a block"})

@@ -9,6 +9,7 @@ import (
 	"btcwatch/chain"
 	"btcwatch/chain/explorer"
 	"btcwatch/daemon"
+	"btcwatch/sql"
 )
 
 // lagging is how many blocks behind the others an explorer is out of date:
@@ -16,11 +17,11 @@ import (
 const lagging = 2
 
 // explorers asks all of them at once.
-func (c *checkup) explorers(ctx context.Context) {
+func (c *checkup) explorers(ctx context.Context, store *sql.Store) {
 	c.progress.now("asking the explorers")
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	c.sights = daemon.Look(ctx, c.config, c.version, c.addresses[:min(len(c.addresses), mostCompared)])
+	c.look(ctx, store)
 	for _, sight := range c.sights {
 		if sight.Err == nil && (c.best == nil || sight.Tip > *c.best) {
 			c.best = &sight.Tip
@@ -32,6 +33,21 @@ func (c *checkup) explorers(ctx context.Context) {
 	c.operators()
 	c.corroboration()
 	c.counts()
+}
+
+// look asks about addresses only where it can be recorded who hears of them.
+func (c *checkup) look(ctx context.Context, store *sql.Store) {
+	if store == nil {
+		c.sights = daemon.Look(ctx, c.config, c.version, nil, nil)
+		return
+	}
+	guard, done := daemon.Guarding(c.config, store)
+	c.sights = daemon.Look(ctx, c.config, c.version, guard, c.addresses[:min(len(c.addresses), mostCompared)])
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	if err := done(settling); err != nil {
+		c.add(finding{Check: "privacy", State: isNote, Finding: "who was asked about which address just now stays on record as unsure: " + err.Error()})
+	}
 }
 
 func (c *checkup) sight(s daemon.Sight) finding {

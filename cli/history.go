@@ -39,6 +39,9 @@ func (c *historyCommand) Run(s *session) error {
 			return err
 		}
 		s.qualify(watched, len(rows))
+		if err := s.unseen(ctx, store, address, watched); err != nil {
+			return err
+		}
 		if c.JSON {
 			return printJSON(s.Out, rows...)
 		}
@@ -62,6 +65,19 @@ func (s *session) qualify(watched sql.WatchedRow, count int) {
 	case count == 0:
 		s.say("No transaction of %s is recorded. Its history was read, as far as an explorer shows it.", watched.Address)
 	}
+}
+
+// unseen says what the configuration leaves out.
+func (s *session) unseen(ctx context.Context, store *sql.Store, address chain.Address, watched sql.WatchedRow) error {
+	why, err := store.Unasked(ctx, address)
+	if err != nil || why == "" {
+		return err
+	}
+	s.say("No explorer is asked about %s (%s): unconfirmed payments are not seen in this mode.", address.Text, why)
+	if !watched.HistoryRead {
+		s.say("Nor is what was before the watch: spends of money from then may be missed, and the balance is not known.")
+	}
+	return nil
 }
 
 func paymentTable(rows []sql.PaymentRow) *table {

@@ -234,9 +234,13 @@ func (s *session) tellAdded(ctx context.Context, store *sql.Store, l watchlist.L
 	if err != nil {
 		return err
 	}
+	unasked, err := store.Unasked(ctx, l.Address)
+	if err != nil {
+		return err
+	}
 	next := "Start the daemon to watch it: btcwatch run."
 	switch {
-	case leads && l.Confidential:
+	case leads && unasked != "":
 		next = "The daemon follows it by blocks from now on; no explorer is asked about it, so its past stays unknown."
 	case leads:
 		next = "The daemon follows it from now on and reads its history; an alert sums that up."

@@ -126,7 +126,7 @@ func (a *asker) share(ctx context.Context, questions []*sql.Question, ask questi
 	}
 	list.deal(asked, a.turn)
 	a.turn++
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(expecting(ctx, list))
 	defer context.AfterFunc(ctx, list.wake)()
 	for _, e := range asked {
 		group.Go(guarded(func() error { return a.work(ctx, e, list, ask) }))
@@ -150,6 +150,10 @@ func (a *asker) work(ctx context.Context, e *explorer.Explorer, list *agenda, as
 		}
 		err := safely(ctx, ask, e, i.Question)
 		a.beat()
+		if errors.Is(err, errPrivate) { // it has become so since the round began
+			list.giveBack(i, nil)
+			continue
+		}
 		if err == nil || aboutAddress(err) || first {
 			// Who gave out before is asked first next time; not again and again,
 			// for it may be this address that no explorer can bear.

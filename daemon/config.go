@@ -31,6 +31,7 @@ type Config struct {
 	Metrics     MetricsSettings
 	Heartbeat   HeartbeatSettings
 	Canary      CanarySettings
+	Privacy     PrivacySettings
 
 	lines map[string]int
 }

@@ -46,6 +46,7 @@ func (l *loader) explorer(s *section) explorer.Settings {
 	set.Timeout = s.duration("timeout", 30*time.Second, time.Second, 10*time.Minute)
 	set.Proxy = l.proxy(s)
 	set.UserAgent = s.text("user_agent", "")
+	set.Own = s.flag("own")
 	l.explorerKeys(s, &set)
 	if slices.Contains(explorer.Keys(set.Kind), "hints") {
 		set.Subscriptions = l.subscriptions(s)

@@ -26,9 +26,11 @@ func CheckChannels(env alerts.Env) Check {
 // Blocks are the authority, so that a configuration in which nobody gives any
 // would be blind from the first moment.
 func CheckExplorers(c *Config, faults *Faults) {
-	opened, blocks := 0, false
+	var opened []*explorer.Explorer
+	blocks := false
 	defer func() {
-		if opened > 0 && opened == len(c.Explorers) && !blocks {
+		checkOwn(c, faults, opened)
+		if len(opened) > 0 && len(opened) == len(c.Explorers) && !blocks {
 			faults.Add(c.Line("explorers"), "explorers", "none of them gives blocks, which everything is proven by; add one of kind esplora or node")
 		}
 	}()
@@ -39,7 +41,7 @@ func CheckExplorers(c *Config, faults *Faults) {
 		}
 		e, err := explorer.Open(set, c.Network)
 		if err == nil {
-			opened++
+			opened = append(opened, e)
 			blocks = blocks || e.Blocks != nil
 		}
 		faults.Include(c.Line(key), key, withoutPrefix(err, "explorer "+set.Name+": "))

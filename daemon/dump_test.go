@@ -13,7 +13,7 @@ import (
 // dump is every row of every table as a line, comparable between runs on copies
 // of one database: rows are named by what they stand for and not by their
 // number, times of the run itself are only said to be of it, and what belongs to
-// a life and not to the record is left out. Which of the explorers served a block is
+// a life and not to the record is left out, such as whom it asked how often. Which of the explorers served a block is
 // chance, and so is whether another one has anything to add: who else said the
 // same, and commits that hold no more than that, are left out too.
 func (s *scene) dump(w *world) []string {
@@ -30,7 +30,7 @@ func (s *scene) dump(w *world) []string {
 	d.names["root_tx_id"], d.names["first_seen_by"] = d.names["tx_id"], d.names["explorer_id"]
 	var parts []string
 	for _, table := range w.lines(`SELECT tablename::text FROM pg_tables WHERE schemaname = 'btcwatch'`) {
-		if !slices.Contains([]string{"goose_db_version", "explorer_now", "job_run"}, table) {
+		if !slices.Contains([]string{"goose_db_version", "explorer_now", "job_run", "disclosure", "hearer"}, table) {
 			parts = append(parts, fmt.Sprintf(`SELECT '%[1]s ' || to_jsonb(t)::text FROM btcwatch.%[1]s t`, table))
 		}
 	}

@@ -86,7 +86,7 @@ func TestKindsOfExplorers(t *testing.T) {
 			for kind := range strings.FieldsSeq(kinds) {
 				all = append(all, w.explorerOf(kind, ledger))
 			}
-			for _, sight := range Look(t.Context(), w.config, "test", nil) {
+			for _, sight := range Look(t.Context(), w.config, "test", nil, nil) {
 				if sight.Err != nil || sight.Tip != joined+1 {
 					t.Errorf("check sees %s at %d, %v", sight.Explorer.Name, sight.Tip, sight.Err)
 				}

@@ -129,7 +129,7 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 // note takes down one answer of an explorer. That something does not exist is
 // an answer; that it is refused is none.
 func (h *health) note(name, askedFor string, err error) {
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || notPut(err) {
 		return
 	}
 	if errors.Is(err, explorer.ErrNotFound) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -96,7 +97,11 @@ func (w *wishing) bring(ctx context.Context, wanted []*sql.Question) error {
 			continue
 		}
 		w.due.expect(q, w.from.Name)
-		if err := w.await(ctx, func() error { return w.feed.Address(ctx, q.Address) }, script); err != nil {
+		err := w.await(ctx, func() error { return w.feed.Address(ctx, q.Address) }, script)
+		if errors.Is(err, errPrivate) {
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		if !w.refused[script] {

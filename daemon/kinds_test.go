@@ -41,7 +41,7 @@ func TestEsploraElectrumAndNodeOverOneBtcd(t *testing.T) {
 	w.config.Explorers = append(w.config.Explorers,
 		explorer.Settings{Name: "electrum", Kind: "electrum", URL: url, Operator: "operator electrum", Timeout: 5 * time.Second},
 		explorer.Settings{Name: "node", Kind: "node", URL: address, Operator: "ourselves", User: user, PasswordFile: secret, Timeout: 5 * time.Second})
-	for _, sight := range Look(t.Context(), w.config, "test", nil) {
+	for _, sight := range Look(t.Context(), w.config, "test", nil, nil) {
 		if sight.Err != nil || sight.Tip != 112 {
 			t.Errorf("check sees %s at %d, %v", sight.Explorer.Name, sight.Tip, sight.Err)
 		}

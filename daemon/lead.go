@@ -25,6 +25,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
+	defer l.settleDisclosures(ctx)
 	jobs, err := l.schedule(ctx)
 	if err != nil {
 		return err
@@ -52,6 +53,7 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 		asks := newMissing(l.asker("missing"), after)
 		group.Go(guarded(func() error { return l.every(ctx, "missing", min(missingPause, after/4), asks.round) }))
 	}
+	group.Go(guarded(func() error { return l.every(ctx, "disclosures", flushPause, l.flushDisclosures) }))
 	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
 	group.Go(guarded(func() error { return l.every(ctx, "ancestors", ancestorsPause, l.ancestors.round) }))
 	group.Go(guarded(func() error { return l.every(ctx, "failures", failuresPause, l.newFailures().save) }))
@@ -111,6 +113,9 @@ func (l *leader) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := l.store.SetExplorers(ctx, l.config.Explorers); err != nil {
+		return err
+	}
+	if err := l.takeUpPrivacy(ctx); err != nil {
 		return err
 	}
 	changed, err := l.store.SyncConfig(ctx, l.config.Watch)
@@ -173,7 +178,7 @@ func (l *leader) newAncestors() *ancestors {
 
 func (l *leader) asker(job string) *asker {
 	return &asker{
-		store: l.store, writer: l.writer, explorers: l.explorers, health: l.health, hold: l.hold, short: l.short,
+		store: l.store, writer: l.writer, explorers: l.privacy.askers(l.explorers), health: l.health, hold: l.hold, short: l.short,
 		beat: func() { l.pulse.beat(job) }, now: l.Now, log: l.Log,
 	}
 }
@@ -359,7 +364,9 @@ func (w *watch) standBy(ctx context.Context) (stop func()) {
 func RoundLengths(config *Config, addresses int) map[string]time.Duration {
 	var total float64 // requests a second, all together
 	free := false
-	asked := slices.DeleteFunc(slices.Clone(config.Explorers), func(e explorer.Settings) bool { return !explorer.HasAddresses(e.Kind, config.Network) })
+	asked := slices.DeleteFunc(slices.Clone(config.Explorers), func(e explorer.Settings) bool {
+		return !config.Hears(e) || !explorer.HasAddresses(e.Kind, config.Network)
+	})
 	for _, e := range asked {
 		total += e.AddressesPerSecond()
 		free = free || e.AddressesPerSecond() == 0

@@ -8,6 +8,7 @@ import (
 
 	"btcwatch/chain"
 	"btcwatch/chain/explorer"
+	"btcwatch/sql"
 )
 
 // Sight is what one explorer showed when it was asked once, for check.
@@ -37,22 +38,32 @@ type Ability struct {
 // for: a slow pace keeps hourly limits, and so many requests exceed none of them.
 const quickly = 2
 
+// Guard gives an explorer as it may be asked about addresses.
+type Guard func(*explorer.Explorer) *explorer.Explorer
+
+// Guarding gives the guard that the configured privacy mode asks for, which
+// records who was told of which address; done settles that record.
+func Guarding(config *Config, store *sql.Store) (guard Guard, done func(context.Context) error) {
+	p := newPrivacy(config, store, time.Now)
+	return p.guard, func(ctx context.Context) error { return p.flush(ctx, true) }
+}
+
 // Look asks every configured explorer, all at the same time, for its tip and
 // whether it shows the configured network, then for one thing of each sort, and
-// how much it counts at the addresses, where it may be asked about these. It
-// changes nothing. The context bounds it; the sights are in the order of the
+// how much it counts at the addresses, where the guard lets it be asked about these; without
+// one nobody is. It changes nothing. The context bounds it; the sights are in the order of the
 // configuration.
-func Look(ctx context.Context, config *Config, version string, addresses []chain.Address) []Sight {
+func Look(ctx context.Context, config *Config, version string, guard Guard, addresses []chain.Address) []Sight {
 	sights := make([]Sight, len(config.Explorers))
 	var all sync.WaitGroup
 	for i, settings := range config.Explorers {
-		all.Go(func() { sights[i] = lookAt(ctx, config, settings, version, addresses) })
+		all.Go(func() { sights[i] = lookAt(ctx, config, settings, version, guard, addresses) })
 	}
 	all.Wait()
 	return sights
 }
 
-func lookAt(ctx context.Context, config *Config, settings explorer.Settings, version string, addresses []chain.Address) (sight Sight) {
+func lookAt(ctx context.Context, config *Config, settings explorer.Settings, version string, guard Guard, addresses []chain.Address) (sight Sight) {
 	sight = Sight{Explorer: settings, Counts: map[string]explorer.Counters{}}
 	perSecond := settings.RequestsPerSecond
 	if settings.RequestsPerSecond > 0 {
@@ -87,7 +98,8 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	if sight.Err == nil {
 		p := &looker{ctx: ctx, sight: &sight, e: e, most: questionsOf(perSecond)}
 		p.abilities()
-		if asksAddresses(settings) {
+		if guard != nil && asksAddresses(settings) {
+			p.e = guard(e) // what it hears of addresses is disclosed
 			p.count(addresses)
 		}
 	}

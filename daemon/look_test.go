@@ -26,7 +26,7 @@ func (l *looked) add(name, kind, operator string, server interface{ Serve() (str
 
 func (l *looked) look(addresses ...chain.Address) []Sight {
 	l.t.Helper()
-	sights := Look(l.t.Context(), l.config, "test", addresses)
+	sights := Look(l.t.Context(), l.config, "test", func(e *explorer.Explorer) *explorer.Explorer { return e }, addresses)
 	for _, s := range sights {
 		if s.Err != nil {
 			l.t.Errorf("%s: %v", s.Explorer.Name, s.Err)

@@ -94,6 +94,7 @@ func testConfig(database string) *Config {
 		DatabaseURL: database,
 		Schedule:    Schedule{Blocks: "@every 1s", Mempool: "@every 1s"},
 		Start:       Start{Tip: true},
+		Privacy:     PrivacySettings{Mode: PrivacyAsk},
 		Alerts:      AlertSettings{Confirmations: []int32{1, 6}, Burst: 20, DroppedAfter: time.Hour},
 		Health:      HealthSettings{FailingAfter: time.Minute, BlindAfter: time.Minute, Quarantine: 24 * time.Hour},
 	}

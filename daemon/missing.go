@@ -59,6 +59,7 @@ func (m *missing) round(ctx context.Context) error {
 }
 
 func (m *missing) askAfter(ctx context.Context, u sql.Unconfirmed) error {
+	ctx = concerning(ctx, nil, u.ID)
 	known, missing, err := m.known(ctx, u.ID)
 	if err != nil {
 		return err

@@ -137,6 +137,7 @@ func (a *asker) caught(e *explorer.Explorer, err error) {
 // prove asks one explorer after the other for what proves a payment. Where none
 // of those that answer can, the block itself decides.
 func (p *past) prove(ctx context.Context, u *sql.Unproven) error {
+	ctx = concerning(ctx, nil, u.Msg.TxHash())
 	later, answered := false, false // later: who did not answer now may do so
 	for _, e := range p.inTurn() {
 		if e.Proofs == nil {

@@ -102,8 +102,8 @@ func (p *prober) probeBlock(ctx context.Context, e *explorer.Explorer, position 
 // known. That it is not known there says nothing: not every kind keeps them.
 func (p *prober) probeTransaction(ctx context.Context, e *explorer.Explorer, position sql.Position, msg *wire.MsgTx) (clean bool, err error) {
 	id := msg.TxHash()
-	told, err := e.Transactions.Transaction(ctx, id)
-	if errors.Is(err, explorer.ErrNotFound) || errors.Is(err, explorer.ErrRefused) {
+	told, err := e.Transactions.Transaction(blindly(ctx), id)
+	if errors.Is(err, errPrivate) || errors.Is(err, explorer.ErrNotFound) || errors.Is(err, explorer.ErrRefused) {
 		return true, nil
 	}
 	if err == nil && told.Place != nil && told.Place.Block != (chainhash.Hash{}) && told.Place.Block != position.Hash {

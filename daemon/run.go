@@ -231,6 +231,7 @@ type watch struct {
 
 	failuresSaved map[string]map[string]int64 // of explorers, by the last lead
 	canaryWake    chan struct{}
+	privacy       *privacy
 }
 
 type openChannel struct {
@@ -240,7 +241,7 @@ type openChannel struct {
 }
 
 func newWatch(d *daemon, config *Config) (*watch, error) {
-	w := &watch{daemon: d, config: config, canaryWake: make(chan struct{}, 1)}
+	w := &watch{daemon: d, config: config, canaryWake: make(chan struct{}, 1), privacy: newPrivacy(config, d.store, d.Now)}
 	for _, settings := range config.Explorers {
 		if settings.UserAgent == "" {
 			settings.UserAgent = "btcwatch/" + d.Version
@@ -249,7 +250,7 @@ func newWatch(d *daemon, config *Config) (*watch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the explorer %s: %w", settings.Name, err)
 		}
-		w.explorers = append(w.explorers, e)
+		w.explorers = append(w.explorers, w.privacy.guard(e))
 	}
 	for _, settings := range config.Channels {
 		channel, err := alerts.Open(settings, d.Env())

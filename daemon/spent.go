@@ -39,7 +39,13 @@ func (f *follower) spentBy(ctx context.Context, unknown []*chain.Transaction) ma
 	ctx, cancel := context.WithTimeout(ctx, longestAsk)
 	defer cancel()
 	spent := map[chainhash.Hash]sql.Stated{}
+	whose, err := f.writer.Concerned(ctx, unknown)
+	if err != nil {
+		f.log.Warn("who paid is not asked", "error", err)
+		return nil
+	}
 	for _, tx := range unknown {
+		ctx := concerning(ctx, whose[tx.ID])
 		for _, e := range f.explorers {
 			if e.Transactions == nil || !f.health.trusted(e.Name) {
 				continue

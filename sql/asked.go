@@ -30,7 +30,8 @@ type Asked struct {
 }
 
 // Questions gives the addresses in force that may be asked about, in the order
-// in which they were listed. Confidential ones are never among them.
+// in which they were listed. Confidential ones are never among them, and none
+// is where the privacy mode in force is blocks.
 func (s *Store) Questions(ctx context.Context) ([]*Question, error) {
 	return s.questions(ctx, false, nil)
 }
@@ -56,8 +57,9 @@ func (s *Store) questions(ctx context.Context, unread bool, only []int64) ([]*Qu
 		FROM (
 		    SELECT script_id, min(id) AS first
 		    FROM btcwatch.listing_now n
-		    WHERE (NOT $1
-		       OR NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = n.script_id))
+		    WHERE NOT EXISTS (SELECT FROM btcwatch.privacy_now WHERE mode = 'blocks')
+		      AND (NOT $1
+		           OR NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = n.script_id))
 		      AND ($2::bigint[] IS NULL OR n.script_id = ANY($2))
 		    GROUP BY script_id
 		    HAVING NOT bool_or(confidential)

@@ -69,7 +69,7 @@ func (g dayReader) told(ctx context.Context, id alerts.ID) (told bool, err error
 
 func (g dayReader) gather(ctx context.Context, r *alerts.Report) error {
 	for _, read := range []func(context.Context, *alerts.Report) error{
-		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.disagreements, g.oldest, g.canary,
+		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.disagreements, g.oldest, g.canary, g.privacy,
 	} {
 		if err := read(ctx, r); err != nil {
 			return err
@@ -257,4 +257,9 @@ func (g dayReader) oldest(ctx context.Context, r *alerts.Report) error {
 	}
 	r.OldestOpen = &o
 	return nil
+}
+
+// privacy is who may be asked, where that is not everybody.
+func (g dayReader) privacy(ctx context.Context, r *alerts.Report) error {
+	return g.tx.QueryRow(ctx, `SELECT coalesce(nullif(mode, 'ask'), '') FROM btcwatch.privacy_now`).Scan(&r.Privacy)
 }

@@ -47,6 +47,7 @@ func (w *Writer) untold(ctx context.Context) ([]openImport, error) {
 		           WHERE l.import_id = i.id
 		             AND NOT l.retired
 		             AND NOT l.confidential
+		             AND NOT EXISTS (SELECT FROM btcwatch.privacy_now WHERE mode = 'blocks')
 		             AND NOT EXISTS (SELECT FROM btcwatch.listing n WHERE n.supersedes = l.id)
 		             AND NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = l.script_id)) AS missing
 		FROM btcwatch.import i

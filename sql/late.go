@@ -36,6 +36,16 @@ func timeOrZero(t *time.Time) time.Time {
 // time: what came and went meanwhile is not known. It is false where an outage
 // of the mempool is open, which says so itself.
 func (w *Writer) RecordStop(ctx context.Context, since time.Time) (told bool, err error) {
+	return w.recordUnasked(ctx, since, stopReason)
+}
+
+// RecordUnasked records the same of a time in which the privacy mode was blocks.
+func (w *Writer) RecordUnasked(ctx context.Context, since time.Time) error {
+	_, err := w.recordUnasked(ctx, since, "the privacy mode was blocks, so that nobody was asked about unconfirmed payments")
+	return err
+}
+
+func (w *Writer) recordUnasked(ctx context.Context, since time.Time, reason string) (told bool, err error) {
 	err = w.commit(ctx, "stop", func(c *commit) error {
 		open, err := c.ongoing(ctx, "mempool", "")
 		if err != nil || open != nil {
@@ -43,7 +53,7 @@ func (w *Writer) RecordStop(ctx context.Context, since time.Time) (told bool, er
 		}
 		c.note("stop %s", since.UTC())
 		told = true
-		if err := c.gap(ctx, Outage{Kind: "mempool", Since: since, Reason: stopReason}); err != nil {
+		if err := c.gap(ctx, Outage{Kind: "mempool", Since: since, Reason: reason}); err != nil {
 			return err
 		}
 		_, err = c.tx.Exec(ctx, `

@@ -26,6 +26,10 @@ const PingEvery = 2 * time.Minute
 // Feed is one connection on which a server tells of what happens. Next may wait
 // while the other methods are used.
 type Feed struct {
+	// Allow, where it is set, is asked before the server hears of an address: an
+	// error of it comes back, and nothing is sent.
+	Allow func(context.Context, chain.Address) error
+
 	electrum electrum
 	lines    *lines
 	silence  time.Duration // without a sign of life for so long it is given up
@@ -103,6 +107,11 @@ func (f *Feed) Blocks(ctx context.Context) error {
 // Address wishes to be told of what happens at an address: the server learns
 // that it is watched. Next gives the answer.
 func (f *Feed) Address(ctx context.Context, a chain.Address) error {
+	if f.Allow != nil {
+		if err := f.Allow(ctx, a); err != nil {
+			return err
+		}
+	}
 	f.mu.Lock()
 	f.scripts[scriptHash(a.Script)] = string(a.Script)
 	f.mu.Unlock()

@@ -15,6 +15,7 @@ type Settings struct {
 	Timeout           time.Duration // of one request, body included; 0: 30 s
 	Proxy             string        // http://, https:// or socks5://; empty: HTTPS_PROXY and friends
 	UserAgent         string        // empty: btcwatch and its version
+	Own               bool          // run by who runs btcwatch; says who may hear of addresses, and changes nothing here
 
 	// Keys that only some kinds have; see Keys.
 	CAFile            string // certificates in PEM to trust in the place of the system's
