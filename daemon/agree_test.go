@@ -83,6 +83,7 @@ func TestPaymentThatOneExplorerLeavesOut(t *testing.T) {
 	w.await("shown", `SELECT ended_how FROM report.disagreements WHERE txid = $1 AND kind = 'mempool' AND wrong IS NULL`, id)
 	w.expect("ok", `SELECT state FROM report.explorers WHERE name = 'two'`)
 	w.servers[0].Faults.ClearAll()
+	must(0, w.opened().ClearQuarantine(t.Context(), "one", "a person", "it shows it again"))
 	w.await("one", `SELECT wrong FROM report.disagreements WHERE txid = $1 AND kind = 'transaction'`, id)
 	w.await("ok", `SELECT state FROM report.explorers WHERE name = 'one'`)
 	w.await("0", openDisagreements)

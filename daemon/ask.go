@@ -241,7 +241,9 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 	case !list.complete:
 		return a.cutOff(ctx, e, q, list)
 	default:
-		whole()
+		if q.Known { // else its history was not read, and may well show more
+			whole()
+		}
 		return nil
 	}
 	held, err := a.newest(ctx, e, q, counters)

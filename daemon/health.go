@@ -59,6 +59,7 @@ type health struct {
 	canary    canaryHealth
 	sound     time.Time // when everything was judged last
 
+	freed    map[string]time.Time      // when an explorer came out of quarantine last
 	suspects map[string]*suspect       // by explorer: those in quarantine
 	paces    map[string]*explorer.Pace // by explorer: those with a budget
 	spent    map[string]string         // by explorer, as saved last
@@ -83,7 +84,7 @@ func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, no
 		settings: settings, writer: writer, store: store, now: now, log: log,
 		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{}, idle: map[string]bool{},
 		lateSince: firstSeen{}, past: map[string]flaps{},
-		suspects: map[string]*suspect{}, paces: map[string]*explorer.Pace{}, spent: map[string]string{},
+		freed: map[string]time.Time{}, suspects: map[string]*suspect{}, paces: map[string]*explorer.Pace{}, spent: map[string]string{},
 	}
 }
 

@@ -213,7 +213,7 @@ func TestWhatNobodyMayHear(t *testing.T) {
 // get past the guard unseen.
 func TestEveryCapabilityIsDecided(t *testing.T) {
 	passes := []string{"Chain", "Blocks", "Headers"} // heights, headers and whole blocks
-	guarded := []string{"Addresses", "Transactions", "Spends", "Proofs"}
+	guarded := []string{"Addresses", "Transactions", "Spends", "Proofs", "Hints"}
 	kind := reflect.TypeFor[explorer.Explorer]()
 	for i := range kind.NumField() {
 		f := kind.Field(i)
@@ -221,10 +221,12 @@ func TestEveryCapabilityIsDecided(t *testing.T) {
 			t.Errorf("explorer.Explorer can do %s, and privacy.guard does not know whether that gives addresses away", f.Name)
 		}
 	}
-	full := &explorer.Explorer{Name: "one", Addresses: scripted{}, Transactions: guardedTransactions{}, Spends: guardedSpends{}, Proofs: guardedProofs{}}
+	full := &explorer.Explorer{Name: "one", Addresses: scripted{}, Transactions: guardedTransactions{}, Spends: guardedSpends{}, Proofs: guardedProofs{}, Hints: guardedHints{}}
 	p := newPrivacy(&Config{Privacy: PrivacySettings{Mode: PrivacyBlocks}, Explorers: []explorer.Settings{{Name: "one", Own: true}}}, nil, time.Now)
 	if e := p.guard(full); e.Addresses != nil || e.Transactions != nil || e.Spends != nil || e.Proofs != nil || len(p.askers([]*explorer.Explorer{e})) != 0 {
 		t.Errorf("with mode blocks an explorer keeps %+v", e)
+	} else if own, guarded := e.Hints.(guardedHints); !guarded || own.behind == nil {
+		t.Errorf("hints of blocks are %T, and addresses get past the guard there", e.Hints)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestLookProbesWhatExplorersCan(t *testing.T) {
 	l.add("blockbook", "blockbook", "three", chaintest.NewBlockbook(ledger, l.config.Network))
 	sights := l.look()
 	for i, want := range []string{
-		"chain blocks headers addresses? transactions spends! proofs", "chain headers addresses? transactions?", "chain blocks headers addresses? transactions spends",
+		"chain blocks headers addresses? transactions spends! proofs", "chain headers addresses? transactions? proofs? hints?", "chain blocks headers addresses? transactions spends",
 	} {
 		if got := abilityNames(sights[i]); got != want {
 			t.Errorf("%s can %q, want %q", sights[i].Explorer.Name, got, want)

@@ -186,6 +186,7 @@ func (h *health) release(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.suspects, name)
+	h.freed[name] = h.now()
 	if e := h.each[name]; e != nil {
 		for askedFor, c := range e.uses {
 			if errors.Is(c.err, explorer.ErrLying) {
@@ -193,6 +194,14 @@ func (h *health) release(name string) {
 			}
 		}
 	}
+}
+
+// believedSince is when an explorer came out of quarantine last: what it said
+// before that is held against it no more. Zero: it was in none.
+func (h *health) believedSince(name string) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.freed[name]
 }
 
 // worse is the verdict on an explorer where it is worse than its answers alone:

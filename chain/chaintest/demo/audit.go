@@ -120,8 +120,13 @@ func (w *world) countChannels(t *tally) {
 		ids, repeats, faults := box.state()
 		t.faults = append(t.faults, faults...)
 		came := map[told]string{}
+		liarTold := false
 		for _, id := range ids {
 			b := about[id]
+			if aboutLiar(b) {
+				liarTold = liarTold || b.Type == "explorer.failing"
+				continue
+			}
 			i := slices.IndexFunc(w.wanted, func(want told) bool { return want.meant(b) })
 			switch {
 			case i < 0:
@@ -133,6 +138,10 @@ func (w *world) countChannels(t *tally) {
 			default:
 				came[w.wanted[i]] = id
 			}
+		}
+		if !liarTold {
+			t.lost++
+			t.faults = append(t.faults, fmt.Sprintf("by %s nobody was told that %s lies", box.what, explorers[0].name))
 		}
 		if repeats > 0 {
 			w.say.tell("(By %s, %d came again after a kill, with the same id and the same bytes. That is allowed: receivers drop it by its id.)", box.what, repeats)
@@ -174,6 +183,13 @@ func (t *tally) countRows(what string, want, got []string) {
 		}
 		t.faults = append(t.faults, fmt.Sprintf("%s in the record, and not on the chain: %s", what, row))
 	}
+}
+
+// aboutLiar says whether an alert is about the explorer that lies: that it was
+// caught, as often as it was, and that it is believed again.
+func aboutLiar(b body) bool {
+	return b.Data.Explorer == explorers[0].name &&
+		slices.Contains([]string{"explorer.failing", "explorer.recovered", "explorer.disagreed"}, b.Type)
 }
 
 func (w *world) countTransactions(ctx context.Context, t *tally) error {

@@ -97,6 +97,7 @@ type body struct {
 		ReportedBy  []string `json:"reported_by"`
 		Severity    string   `json:"severity"`
 		Network     string   `json:"network"`
+		Explorer    string   `json:"explorer"`
 		Address     string   `json:"address"`
 		Label       string   `json:"label"`
 		TxID        string   `json:"txid"`

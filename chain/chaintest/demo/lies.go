@@ -15,7 +15,12 @@ import (
 // either.
 func (w *world) explorerLies(ctx context.Context) error {
 	w.say.heading("One of the three explorers lies")
-	for _, lie := range []func(context.Context) error{w.lieAboutAmount, w.lieAboutBlock, w.lieAboutHistory, w.lieWithWork} {
+	for i, lie := range []func(context.Context) error{w.lieAboutAmount, w.lieAboutBlock, w.lieAboutHistory, w.lieWithWork} {
+		if i > 0 {
+			if err := w.forgive(ctx); err != nil {
+				return err
+			}
+		}
 		if err := lie(ctx); err != nil {
 			return err
 		}
@@ -26,6 +31,26 @@ func (w *world) explorerLies(ctx context.Context) error {
 	}
 	w.say.proves("one honest explorer is enough for the truth, and who lies is named, with the reason.")
 	return nil
+}
+
+// forgive takes the liar out of quarantine, in which nobody would ask it for
+// what it lies about next.
+func (w *world) forgive(ctx context.Context) error {
+	const query = `SELECT quarantined_since IS NOT NULL FROM explorers WHERE name = '%s'`
+	in := func(want string) func() (bool, error) {
+		return func() (bool, error) {
+			rows, err := w.daemon.rows(ctx, fmt.Sprintf(query, explorers[0].name))
+			return err == nil && len(rows) == 1 && rows[0] == want, err
+		}
+	}
+	if err := w.await(ctx, explorers[0].name+" in quarantine", in("t")); err != nil {
+		return err
+	}
+	w.say.tell("It is in quarantine: nobody believes it until it was clean for a day, or a person says so: btcwatch explorers clear %s", explorers[0].name)
+	if _, err := w.daemon.ask(ctx, "explorers", "clear", explorers[0].name, "--reason", "the demo goes on"); err != nil {
+		return err
+	}
+	return w.await(ctx, explorers[0].name+" out of quarantine", in("f"))
 }
 
 // liar holds the faults of the first explorer.
