@@ -259,30 +259,40 @@ func (g *agreement) disagree(ctx context.Context, d sql.Disagreement) error {
 }
 
 // chains compares the block that each explorer shows at the height of the
-// position with the one followed.
+// position with the one followed; at its own tip where that is lower, for the
+// chain followed may be one that a single explorer shows and no other has. One
+// that lags shows the block that is followed there.
 func (g *agreement) chains(ctx context.Context) error {
 	position, err := g.store.Position(ctx)
 	if err != nil || !position.Set {
 		return err
 	}
 	for _, e := range g.explorers {
-		if e.Chain == nil || g.health.tipOf(e.Name) < position.Height {
+		height := min(g.health.tipOf(e.Name), position.Height)
+		if e.Chain == nil || height <= 0 {
 			continue
 		}
-		hash, err := e.Chain.BlockHash(ctx, position.Height)
+		ours, known, err := g.store.ChainHash(ctx, height)
+		if err != nil {
+			return err
+		}
+		if !known {
+			continue // from before the watch
+		}
+		hash, err := e.Chain.BlockHash(ctx, height)
 		g.beat()
 		if err != nil {
 			continue // whether it answers is seen elsewhere
 		}
-		if hash == position.Hash {
+		if hash == ours {
 			delete(g.blocks, e.Name)
 			if err := g.agree(ctx, sql.DisagreeBlock, "", e.Name, ""); err != nil {
 				return err
 			}
 			continue
 		}
-		since, known := g.blocks[e.Name]
-		if !known {
+		since, differs := g.blocks[e.Name]
+		if !differs {
 			since = g.now()
 			g.blocks[e.Name] = since
 		}
@@ -290,8 +300,8 @@ func (g *agreement) chains(ctx context.Context) error {
 			continue
 		}
 		err = g.disagree(ctx, sql.Disagreement{Kind: sql.DisagreeBlock, Explorer: e.Name, Since: since,
-			Said:      fmt.Sprintf("shows the block %s at height %d", hash, position.Height),
-			OtherSaid: fmt.Sprintf("has %s there", position.Hash)})
+			Said:      fmt.Sprintf("shows the block %s at height %d", hash, height),
+			OtherSaid: fmt.Sprintf("has %s there", ours)})
 		if err != nil {
 			return err
 		}
