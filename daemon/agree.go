@@ -64,10 +64,10 @@ func newAgreement(a, mempool *asker, grace time.Duration) *agreement {
 }
 
 func (g *agreement) round(ctx context.Context) error {
-	if err := g.payments(ctx); err != nil {
+	if err := g.chains(ctx); err != nil {
 		return err
 	}
-	if err := g.chains(ctx); err != nil {
+	if err := g.payments(ctx); err != nil {
 		return err
 	}
 	if err := g.counts(ctx); err != nil {
@@ -121,11 +121,17 @@ func (g *agreement) payments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Who is in quarantine is not asked, so that its old answers would be held
+	// against it for ever, and it would never come out.
+	bad := g.health.inQuarantine()
+	for name := range bad {
+		g.mempool.given.forget(name)
+	}
 	left := mostByTxID
 	for _, u := range unshown {
 		e := g.find(u.Explorer)
 		switch {
-		case e == nil || u.By == u.Explorer:
+		case e == nil || u.By == u.Explorer || bad[e.Name] || g.elsewhere(e.Name):
 			continue
 		case e.Addresses != nil:
 			err = g.unlisted(ctx, e, u)
@@ -147,8 +153,8 @@ func (g *agreement) payments(ctx context.Context) error {
 // block that was verified here holds the payment, the explorer is wrong.
 func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Unshown) error {
 	answer := g.mempool.given.of(askedOf{u.Script, e.Name})
-	if answer.complete.Before(u.Since.Add(g.grace)) || u.Height > 0 && g.health.tipOf(e.Name) < u.Height {
-		return nil
+	if answer.complete.Before(u.Since.Add(g.grace)) || u.Height > 0 && answer.counted.tip < u.Height {
+		return nil // it may have caught up since it answered
 	}
 	d := sql.Disagreement{Kind: sql.DisagreeMempool, Subject: u.TxID.String(), Explorer: e.Name, Other: u.By,
 		Script: &u.Script, Tx: &u.Tx, Since: u.Since.Add(g.grace),
@@ -161,7 +167,7 @@ func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Un
 			return nil // on another branch it may well not be there
 		}
 		d.Kind, d.Other = sql.DisagreeTransaction, ""
-		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", g.health.tipOf(e.Name))
+		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.counted.tip)
 		d.OtherSaid = fmt.Sprintf("holds it in block %d %s, which was verified here, so that %s is wrong", u.Height, u.Block, e.Name)
 		g.accused[e.Name] = true
 		g.health.note(e.Name, forPayments, fmt.Errorf("%w: %s leaves out the payment %s, which block %d holds", explorer.ErrLying, e.Name, u.TxID, u.Height))
@@ -169,7 +175,7 @@ func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Un
 		return nil
 	case u.State == alerts.Confirmed:
 		d.Kind = sql.DisagreeTransaction
-		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", g.health.tipOf(e.Name))
+		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.counted.tip)
 		d.OtherSaid = fmt.Sprintf("shows it in block %d %s", u.Height, u.Block)
 	}
 	if u.State == alerts.Confirmed {
@@ -285,6 +291,9 @@ func (g *agreement) chains(ctx context.Context) error {
 			continue // whether it answers is seen elsewhere
 		}
 		if hash == ours {
+			if g.elsewhere(e.Name) { // what it answered there is no leaving out
+				g.mempool.given.forget(e.Name)
+			}
 			delete(g.blocks, e.Name)
 			if err := g.agree(ctx, sql.DisagreeBlock, "", e.Name, ""); err != nil {
 				return err
@@ -308,6 +317,10 @@ func (g *agreement) chains(ctx context.Context) error {
 	}
 	return nil
 }
+
+// elsewhere says whether an explorer showed another block than the one followed
+// when they were compared last.
+func (g *agreement) elsewhere(name string) bool { return !g.blocks[name].IsZero() }
 
 // agree ends an open disagreement of two about a subject, if there is one.
 func (g *agreement) agree(ctx context.Context, kind, subject, one, other string) error {
