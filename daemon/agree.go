@@ -64,10 +64,10 @@ func newAgreement(a, mempool *asker, grace time.Duration) *agreement {
 }
 
 func (g *agreement) round(ctx context.Context) error {
-	if err := g.payments(ctx); err != nil {
+	if err := g.chains(ctx); err != nil {
 		return err
 	}
-	if err := g.chains(ctx); err != nil {
+	if err := g.payments(ctx); err != nil {
 		return err
 	}
 	if err := g.counts(ctx); err != nil {
@@ -121,11 +121,17 @@ func (g *agreement) payments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Who is in quarantine is not asked, so that its old answers would be held
+	// against it for ever, and it would never come out.
+	bad := g.health.inQuarantine()
+	for name := range bad {
+		g.mempool.given.forget(name)
+	}
 	left := mostByTxID
 	for _, u := range unshown {
 		e := g.find(u.Explorer)
 		switch {
-		case e == nil || u.By == u.Explorer:
+		case e == nil || u.By == u.Explorer || bad[e.Name] || g.elsewhere(e.Name):
 			continue
 		case e.Addresses != nil:
 			err = g.unlisted(ctx, e, u)
@@ -147,8 +153,8 @@ func (g *agreement) payments(ctx context.Context) error {
 // block that was verified here holds the payment, the explorer is wrong.
 func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Unshown) error {
 	answer := g.mempool.given.of(askedOf{u.Script, e.Name})
-	if answer.complete.Before(u.Since.Add(g.grace)) || answer.complete.Before(g.health.believedSince(e.Name)) || u.Height > 0 && g.health.tipOf(e.Name) < u.Height {
-		return nil
+	if answer.complete.Before(u.Since.Add(g.grace)) || answer.complete.Before(g.health.believedSince(e.Name)) || u.Height > 0 && answer.counted.tip < u.Height {
+		return nil // it may have caught up since it answered
 	}
 	d := sql.Disagreement{Kind: sql.DisagreeMempool, Subject: u.TxID.String(), Explorer: e.Name, Other: u.By,
 		Script: &u.Script, Tx: &u.Tx, Since: u.Since.Add(g.grace),
@@ -161,7 +167,7 @@ func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Un
 			return nil // on another branch it may well not be there
 		}
 		d.Kind, d.Other = sql.DisagreeTransaction, ""
-		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", g.health.tipOf(e.Name))
+		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.counted.tip)
 		d.OtherSaid = fmt.Sprintf("holds it in block %d %s, which was verified here, so that %s is wrong", u.Height, u.Block, e.Name)
 		// Once may be an index that is behind its own blocks: it is read again
 		// in full (readAgain) before it is held to be false.
@@ -175,7 +181,7 @@ func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Un
 		return nil
 	case u.State == alerts.Confirmed:
 		d.Kind = sql.DisagreeTransaction
-		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", g.health.tipOf(e.Name))
+		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.counted.tip)
 		d.OtherSaid = fmt.Sprintf("shows it in block %d %s", u.Height, u.Block)
 	}
 	if u.State == alerts.Confirmed {
@@ -265,30 +271,43 @@ func (g *agreement) disagree(ctx context.Context, d sql.Disagreement) error {
 }
 
 // chains compares the block that each explorer shows at the height of the
-// position with the one followed.
+// position with the one followed; at its own tip where that is lower, for the
+// chain followed may be one that a single explorer shows and no other has. One
+// that lags shows the block that is followed there.
 func (g *agreement) chains(ctx context.Context) error {
 	position, err := g.store.Position(ctx)
 	if err != nil || !position.Set {
 		return err
 	}
 	for _, e := range g.explorers {
-		if e.Chain == nil || g.health.tipOf(e.Name) < position.Height {
+		height := min(g.health.tipOf(e.Name), position.Height)
+		if e.Chain == nil || height <= 0 {
 			continue
 		}
-		hash, err := e.Chain.BlockHash(ctx, position.Height)
+		ours, known, err := g.store.ChainHash(ctx, height)
+		if err != nil {
+			return err
+		}
+		if !known {
+			continue // from before the watch
+		}
+		hash, err := e.Chain.BlockHash(ctx, height)
 		g.beat()
 		if err != nil {
 			continue // whether it answers is seen elsewhere
 		}
-		if hash == position.Hash {
+		if hash == ours {
+			if g.elsewhere(e.Name) { // what it answered there is no leaving out
+				g.mempool.given.forget(e.Name)
+			}
 			delete(g.blocks, e.Name)
 			if err := g.agree(ctx, sql.DisagreeBlock, "", e.Name, ""); err != nil {
 				return err
 			}
 			continue
 		}
-		since, known := g.blocks[e.Name]
-		if !known {
+		since, differs := g.blocks[e.Name]
+		if !differs {
 			since = g.now()
 			g.blocks[e.Name] = since
 		}
@@ -296,14 +315,18 @@ func (g *agreement) chains(ctx context.Context) error {
 			continue
 		}
 		err = g.disagree(ctx, sql.Disagreement{Kind: sql.DisagreeBlock, Explorer: e.Name, Since: since,
-			Said:      fmt.Sprintf("shows the block %s at height %d", hash, position.Height),
-			OtherSaid: fmt.Sprintf("has %s there", position.Hash)})
+			Said:      fmt.Sprintf("shows the block %s at height %d", hash, height),
+			OtherSaid: fmt.Sprintf("has %s there", ours)})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// elsewhere says whether an explorer showed another block than the one followed
+// when they were compared last.
+func (g *agreement) elsewhere(name string) bool { return !g.blocks[name].IsZero() }
 
 // agree ends an open disagreement of two about a subject, if there is one.
 func (g *agreement) agree(ctx context.Context, kind, subject, one, other string) error {

@@ -72,7 +72,8 @@ func newCourt(t *testing.T) *court {
 	s.wallet = chaintest.NewWallet(s.ledger, "")
 	s.a, s.b, s.late = s.wallet.Address(chain.P2WPKH, 1), s.wallet.Address(chain.P2PKH, 2), s.wallet.Address(chain.P2TR, 3)
 	s.world = &world{t: t, config: testConfig(sqltest.Migrated(t)), log: &syncBuffer{}, stop: func() {}}
-	s.world.config.Health = HealthSettings{FailingAfter: 2 * time.Minute, BlindAfter: 2 * time.Minute}
+	s.world.config.Health = HealthSettings{FailingAfter: 2 * time.Minute, BlindAfter: 2 * time.Minute,
+		Quarantine: 3 * time.Minute, DisagreeAfter: time.Minute}
 	s.world.config.Alerts.DroppedAfter = time.Minute
 	s.payBefore()
 	for _, kind := range witnessKinds {
@@ -172,14 +173,17 @@ func (s *court) lead() {
 	t.Cleanup(func() { held.Release(context.Background()) })
 	writer := d.store.Writer(held, sql.Telling{Confirmations: config.Alerts.Confirmations, Channels: config.Channels}, w.wakeAll)
 	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer), short: newShortfall(), hold: newHold(d.store, holdPause(config), now)}
-	l.ancestors = l.newAncestors()
+	l.ancestors, l.mempool = l.newAncestors(), l.asker("mempool")
+	l.mempool.until = func(began time.Time) time.Time { return began.Add(pollPause) }
 	if err := l.prepare(ctx); err != nil {
 		t.Fatal(err)
 	}
 	s.l = l
 	s.jobs = []func(context.Context) error{
-		l.follower().round, l.asker("mempool").mempoolRound, l.asker("fill").fillRound, newPast(l.asker("past"), config.Network).round,
-		newMissing(l.asker("missing"), config.Alerts.DroppedAfter).round, l.ancestors.round, l.tellList, l.health.judge,
+		l.follower().round, l.mempool.mempoolRound, l.asker("fill").fillRound, newPast(l.asker("past"), config.Network).round,
+		newMissing(l.asker("missing"), config.Alerts.DroppedAfter).round, l.ancestors.round, l.tellList,
+		newSecond(l.asker("second")).round, newAgreement(l.asker("agree"), l.mempool, config.Health.DisagreeAfter).round,
+		(&prober{l.asker("probe"), config.Network, probePause(config.Health.Quarantine)}).round, l.health.judge,
 	}
 }
 

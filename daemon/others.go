@@ -49,6 +49,17 @@ func (a *answers) counted(script int64, t total) {
 	a.change(askedOf{script, t.explorer}, func(b answered) answered { b.counted = t; return b })
 }
 
+// forget forgets what an explorer answered, of which nothing counts any more.
+func (a *answers) forget(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, b := range a.all {
+		if key.explorer == name {
+			a.all[key] = answered{tried: b.tried}
+		}
+	}
+}
+
 // counts gives what was counted at a tip since a moment, by script, where more
 // than one explorer counted.
 func (a *answers) counts(tip int32, since time.Time) map[int64][]total {
@@ -106,7 +117,7 @@ func (a *asker) askOthers(ctx context.Context, questions []*sql.Question, began 
 	left := until.Sub(a.now())
 	var asked []*explorer.Explorer
 	for _, e := range a.explorers {
-		if e.Addresses != nil {
+		if e.Addresses != nil && a.health.trusted(e.Name) {
 			asked = append(asked, e)
 		}
 	}
@@ -215,7 +226,7 @@ func (s *second) round(ctx context.Context) error {
 // read; nil where there is none.
 func (s *second) next(q *sql.Question) *explorer.Explorer {
 	for _, e := range s.explorers {
-		if e.Addresses == nil || q.Asked[e.Name].Read {
+		if e.Addresses == nil || q.Asked[e.Name].Read || !s.health.trusted(e.Name) {
 			continue
 		}
 		for _, other := range s.explorers {

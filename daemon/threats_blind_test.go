@@ -115,6 +115,10 @@ func TestBlocksOfOneOperator(t *testing.T) {
 				s.seenAlone("operator " + witnessKinds[liar])
 				const own = `SELECT count(*) FROM report.transactions WHERE proof = 'proven' AND block_height = 115 AND block_hash <> $1`
 				s.expect("1", own, s.ledger.BlockAt(115).BlockHash().String())
+				for range 4 {
+					s.poll()
+				}
+				s.expect("2", `SELECT count(*) FROM report.disagreements WHERE kind = 'block' AND other IS NULL AND explorer <> $1 AND ended_at IS NULL`, witnessKinds[liar])
 				for n := range 7 {
 					s.news(n)
 				}

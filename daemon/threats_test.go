@@ -23,6 +23,8 @@ type lie struct {
 	words  string                          // one of which is the state of who lies so
 	late   string                          // the kinds that are named by the fourth poll, when two more blocks have come
 	unseen string                          // the kinds of which no block and no answer says that they lie so
+
+	together bool // who say the same are told of as one: the first that said it is named
 }
 
 // hides is what cannot be had from explorers that lie.
@@ -43,11 +45,11 @@ func allLies() []lie {
 	return []lie{
 		{threat: "L1", name: "a payment invented in a block long covered", tell: inventedInThePast, words: "lying"},
 		{threat: "L1", name: "a payment invented in a new block", tell: inventedInNews, hides: newBlocks, words: "lying"},
-		{threat: "L2", name: "payments left out of a new block", tell: leftOutOfNews, hides: newBlocks, words: "lying", unseen: "electrum"},
-		{threat: "L2", name: "payments left out of history", tell: leftOutOfThePast, hides: oldBlocks, words: "lying", unseen: all},
+		{threat: "L2", name: "payments left out of a new block", tell: leftOutOfNews, hides: newBlocks, words: "lying"},
+		{threat: "L2", name: "payments left out of history", tell: leftOutOfThePast, hides: oldBlocks, words: "lying", late: all},
 		{threat: "L2", name: "a new block withheld", tell: withheld, cannot: "electrum", hides: newBlocks, words: "failing", late: all},
-		{threat: "L3", name: "an empty mempool", tell: mempoolEmpty, unseen: all},
-		{threat: "L3", name: "an unconfirmed payment invented", tell: mempoolInvented, unseen: all},
+		{threat: "L3", name: "an empty mempool", tell: mempoolEmpty},
+		{threat: "L3", name: "an unconfirmed payment invented", tell: mempoolInvented},
 		{threat: "L4", name: "another amount paid", tell: otherAmounts, words: "lying"},
 		{threat: "L4", name: "another amount spent", tell: otherSources, cannot: "electrum", words: "lying"},
 		{threat: "L4", name: "another amount in a block with work of its own", tell: amountInNews, hides: newBlocks, words: "lying failing", late: "electrum"},
@@ -63,17 +65,17 @@ func allLies() []lie {
 		{threat: "L8", name: "a branch to a place that there is not", tell: doubledProof, cannot: "electrum blockbook", words: "lying"},
 		{threat: "L9", name: "a branch with less work", tell: onMinority, hides: quietly, words: "lagging"},
 		{threat: "L9", name: "now one branch, now another", tell: onTwoBranches, words: "lagging failing", unseen: all},
-		{threat: "L11", name: "the same invented payment by all", tell: mempoolColluding, unseen: all},
+		{threat: "L11", name: "the same invented payment by all", tell: mempoolColluding, together: true},
 		{threat: "L11", name: "the same invented past by all", tell: pastColluding, words: "lying"},
 		{threat: "L12", name: "what was paid to a look-alike", tell: ofLookalike, words: "lying failing"},
-		{threat: "L12", name: "dust by the dozen", tell: dust, unseen: all},
+		{threat: "L12", name: "dust by the dozen", tell: dust},
 		{threat: "L13", name: "hostile words as errors", tell: hostileErrors, hides: newBlocks, words: "failing"},
 		{threat: "L13", name: "hostile words in answers", tell: hostileFields, words: "failing", unseen: "esplora blockbook"},
 		{threat: "L14", name: "answers that are too long", tell: tooLong, hides: newBlocks, words: "failing"},
 		{threat: "L14", name: "answers that are too deep", tell: tooDeep, hides: newBlocks, words: "failing"},
 		{threat: "L14", name: "no answers", tell: silent, hides: newBlocks, words: "failing"},
-		{threat: "L15", name: "one transaction of each list", tell: firstOnly, unseen: all},
-		{threat: "L15", name: "nothing of each list", tell: noneListed, words: "failing", unseen: "esplora electrum"},
+		{threat: "L15", name: "one transaction of each list", tell: firstOnly, words: "lying", unseen: "blockbook"},
+		{threat: "L15", name: "nothing of each list", tell: noneListed, words: "failing lying"},
 		{threat: "none", name: "connections closed", tell: hangsUp, hides: newBlocks, words: "failing"},
 		{threat: "none", name: "asked too often", tell: limited, hides: newBlocks, words: "limited failing"},
 	}
@@ -234,11 +236,14 @@ func (tr *trial) allNamed(polls int) {
 		if has(tr.lie.late, name) {
 			due = 4
 		}
+		if tr.lie.together && len(tr.named) > 0 {
+			continue
+		}
 		if polls == due && tr.named[name] == "" && !has(tr.lie.unseen, name) && len(tr.liars) < 3 && (tr.hides != quietly || !tr.giversLie()) {
 			tr.world.t.Errorf("%s is not named within %d polls: %s", name, polls, tr.said())
 		}
 	}
-	if polls == tr.polls() && len(tr.liars) == 3 && len(tr.named) == 0 && tr.lie.unseen == "" && tr.hides != quietly {
+	if polls == tr.polls() && len(tr.liars) == 3 && len(tr.named) == 0 && tr.lie.unseen == "" && tr.lie.words != "" && tr.hides != quietly && tr.hides != oldBlocks {
 		tr.world.t.Errorf("all three lie, and nobody is named: %s", tr.said())
 	}
 }
