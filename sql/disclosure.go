@@ -215,12 +215,14 @@ func hearerID(ctx context.Context, tx pgx.Tx, to Hearer) (id int32, err error) {
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return id, err
 	}
+	named, err := nameExplorer(ctx, tx, to.Explorer) // check may be run before the daemon
+	if err != nil {
+		return 0, err
+	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO btcwatch.hearer (explorer_id, operator)
-		SELECT id, $2
-		FROM btcwatch.explorer
-		WHERE name = $1
-		ON CONFLICT DO NOTHING`, to.Explorer, to.Operator)
+		VALUES ($1, $2)
+		ON CONFLICT DO NOTHING`, named, to.Operator)
 	if err != nil {
 		return 0, err
 	}
