@@ -172,7 +172,7 @@ func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Un
 		// Once may be an index that is behind its own blocks: it is read again
 		// in full (readAgain) before it is held to be false.
 		// One in quarantine is not asked, and nothing new is held against it.
-		if answer.complete.Before(u.Since.Add(2*g.grace)) || !g.health.trusted(e.Name) {
+		if answer.listed.Before(u.Since.Add(2*g.grace)) || answer.listed.Before(g.health.believedSince(e.Name)) || !g.health.trusted(e.Name) {
 			break
 		}
 		g.accused[e.Name] = true

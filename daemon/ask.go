@@ -251,7 +251,7 @@ func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question)
 		return err
 	}
 	if list.complete && held == 0 {
-		whole()
+		a.given.listedAll(askedOf{q.Script, e.Name}, began)
 	}
 	return a.settle(ctx, e, q, counters, list, held)
 }

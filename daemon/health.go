@@ -130,6 +130,16 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 // note takes down one answer of an explorer. That something does not exist is
 // an answer; that it is refused is none.
 func (h *health) note(name, askedFor string, err error) {
+	h.take(name, askedFor, err, true)
+}
+
+// noteBeside is note for a question about an address that another explorer has
+// answered already: that this one fails makes nobody blind.
+func (h *health) noteBeside(name, askedFor string, err error) {
+	h.take(name, askedFor, err, err == nil)
+}
+
+func (h *health) take(name, askedFor string, err error, alone bool) {
 	if errors.Is(err, context.Canceled) || notPut(err) {
 		return
 	}
@@ -146,7 +156,9 @@ func (h *health) note(name, askedFor string, err error) {
 		h.noteBlocks(now, err)
 	case forMempool:
 		delete(h.idle, forMempool) // whoever was asked had something to be asked for
-		ofKind(h.kinds, forMempool).note(now, err)
+		if alone {
+			ofKind(h.kinds, forMempool).note(now, err)
+		}
 	}
 }
 

@@ -49,8 +49,8 @@ func (l *leader) hintListeners(jobs *scheduler) (all []*hintListener) {
 	if l.config.Schedule.Mempool == "" {
 		return nil
 	}
-	for i, e := range l.explorers {
-		most := l.config.Explorers[i].Subscriptions
+	for _, e := range l.explorers {
+		most := e.Subscriptions
 		if e.Hints == nil || e.Addresses == nil || most == 0 {
 			continue
 		}

@@ -190,7 +190,7 @@ func TestPairOfWitnesses(t *testing.T) {
 // The addresses are shared among those who know addresses: a node asked without
 // a pace does not shorten a round.
 func TestRoundCountsWhoKnowsAddresses(t *testing.T) {
-	config := &Config{Network: &chaincfg.MainNetParams, Explorers: []explorer.Settings{
+	config := &Config{Network: &chaincfg.MainNetParams, Privacy: PrivacySettings{Mode: PrivacyAsk}, Explorers: []explorer.Settings{
 		{Name: "a", Kind: "esplora", RequestsPerSecond: 0.5}, {Name: "b", Kind: "electrum", RequestsPerSecond: 0.5},
 		{Name: "node", Kind: "node", RequestsPerSecond: 0}, {Name: "other node", Kind: "node", RequestsPerSecond: 9},
 	}}

@@ -24,6 +24,7 @@ type answers struct {
 type answered struct {
 	tried    time.Time
 	complete time.Time // zero: never
+	listed   time.Time // when the last one was asked for that was a list, and not the same counters again
 
 	counted total // as last counted
 }
@@ -39,6 +40,11 @@ type total struct {
 
 func (a *answers) tried(key askedOf, now time.Time) {
 	a.change(key, func(b answered) answered { b.tried = now; return b })
+}
+
+// listedAll is complete for an answer that is a list itself.
+func (a *answers) listedAll(key askedOf, asked time.Time) {
+	a.change(key, func(b answered) answered { b.complete, b.listed = asked, asked; return b })
 }
 
 func (a *answers) complete(key askedOf, asked time.Time) {
@@ -151,7 +157,7 @@ func (a *asker) alsoAsk(ctx context.Context, e *explorer.Explorer, questions []*
 		if errors.Is(err, errDatabase) {
 			return err
 		}
-		a.health.note(e.Name, forMempool, err)
+		a.health.noteBeside(e.Name, forMempool, err)
 		if err == nil {
 			continue
 		}

@@ -82,7 +82,9 @@ func TestBlocksInTurn(t *testing.T) {
 		if n["block"] < 18 || n["block"] > 19 {
 			t.Errorf("%s served %d of 37 blocks", name, n["block"])
 		}
-		if n["hash"]+n["list"] > n["block"]/2 {
+		// Within 12 blocks of the tip each is also asked what it shows where
+		// another one's block is about to be recorded.
+		if n["hash"]+n["list"] > n["block"]/2+12 {
 			t.Errorf("%s was asked for %d hashes and %d lists over %d blocks", name, n["hash"], n["list"], n["block"])
 		}
 	}

@@ -37,6 +37,8 @@ type Explorer struct {
 
 	Pace *Pace
 
+	Subscriptions int // most addresses for which hints are wished at once; 0: none
+
 	client   *client
 	software string      // as configured, or by kind; empty: it has to say
 	said     *saidFamily // what it said; nil: its kind says it

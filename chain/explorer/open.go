@@ -57,7 +57,7 @@ func open(k kind, s Settings, params *chaincfg.Params) (*Explorer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("explorer %s: %w", s.Name, err)
 	}
-	e := &Explorer{Name: s.Name, Kind: k.name, Operator: s.Operator, URL: c.base.String(), Pace: c.pace, client: c}
+	e := &Explorer{Name: s.Name, Kind: k.name, Operator: s.Operator, URL: c.base.String(), Pace: c.pace, Subscriptions: s.Subscriptions, client: c}
 	if e.Operator == "" {
 		e.Operator = c.base.Hostname()
 	}
