@@ -128,7 +128,7 @@ func TestCanaryOfTwoDaemons(t *testing.T) {
 	w.stop()
 	pay("2 2")
 	w.expect(since, `SELECT since FROM btcwatch.canary`)
-	w.expect("2 1", `SELECT count(*) || ' ' || max(attempts) FROM btcwatch.canary_delivery WHERE state = 'delivered'`)
+	w.await("2 1", `SELECT count(*) || ' ' || max(attempts) FROM btcwatch.canary_delivery WHERE state = 'delivered'`)
 	other.stop()
 }
 

@@ -180,14 +180,19 @@ func (w *world) ask(query string, args ...any) string {
 	return *value
 }
 
-// await waits until a query gives a value.
+// await waits until a query gives a value: for a minute in which what it gives
+// stays the same, since a loaded machine comes on slowly, and five in all.
 func (w *world) await(want, query string, args ...any) {
 	w.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	got := ""
-	for time.Now().Before(deadline) {
-		if got = w.ask(query, args...); got == want {
+	last := time.Now().Add(5 * time.Minute)
+	deadline, got := time.Now().Add(time.Minute), ""
+	for time.Now().Before(deadline) && time.Now().Before(last) {
+		now := w.ask(query, args...)
+		if now == want {
 			return
+		}
+		if now != got {
+			deadline, got = time.Now().Add(time.Minute), now
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
