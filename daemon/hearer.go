@@ -98,7 +98,7 @@ func (h *hearer) announce(ctx context.Context, about string, scripts []int64, to
 	for d, count := range more {
 		all[d] = sql.Disclosed{Announced: count, Put: all[d].Put}
 	}
-	if err := h.store.SaveDisclosures(ctx, h.to, all); err != nil {
+	if err := h.save(ctx, all); err != nil {
 		return err
 	}
 	clear(h.put)
@@ -126,7 +126,7 @@ func (h *hearer) settle(ctx context.Context, last bool) error {
 			all[d] = sql.Disclosed{Put: all[d].Put, Dropped: count}
 		}
 	}
-	if err := h.store.SaveDisclosures(ctx, h.to, all); err != nil {
+	if err := h.save(ctx, all); err != nil {
 		return err
 	}
 	clear(h.put)
@@ -140,6 +140,17 @@ func (h *hearer) flush(ctx context.Context, last bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.settle(ctx, last)
+}
+
+// save finishes what it begins: of a commit that is given up amid it nobody
+// knows whether it was made, and what it announced would stay for ever.
+func (h *hearer) save(ctx context.Context, all map[sql.Disclosure]sql.Disclosed) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestFlush)
+	defer cancel()
+	return h.store.SaveDisclosures(ctx, h.to, all)
 }
 
 type comingKey struct{}

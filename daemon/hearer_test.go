@@ -107,6 +107,46 @@ func TestDisclosuresAreNeverLess(t *testing.T) {
 	}
 }
 
+// TestStopAmidAnnouncing: a stop in the moment in which the database commits what
+// is announced leaves nothing unsure behind when the lead then ends in order.
+func TestStopAmidAnnouncing(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	a := newAsked(t, 1, counted("one", &asked))
+	a.begun(t)
+	p := a.guarded(PrivacyAsk)
+	db := must(pgx.Connect(t.Context(), a.store.URL()))
+	defer db.Close(context.Background())
+	must(db.Exec(t.Context(), `
+		CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM pg_sleep(1);
+			RETURN NULL;
+		EXCEPTION WHEN query_canceled THEN -- too late: it is committed
+			RETURN NULL;
+		END $$;
+		CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON btcwatch.disclosure
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.dawdle()`))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = a.explorers[0].Addresses.Counters(ctx, numbered(1)) // whether it is put in the end does not matter
+	}()
+	for a.figure(t, `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()`) == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	<-done
+	must(db.Exec(t.Context(), `DROP TRIGGER dawdle ON btcwatch.disclosure`))
+	if err := p.flush(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.figure(t, `SELECT sum(announced) FROM btcwatch.disclosure`); got != 0 {
+		t.Errorf("%d stay announced", got)
+	}
+}
+
 // TestDisclosuresCountExactly when nothing is killed, by day and operator.
 func TestDisclosuresCountExactly(t *testing.T) {
 	t.Parallel()
