@@ -138,6 +138,15 @@ CROSS JOIN LATERAL (
     WHERE s.explorer_id = e.id
 ) s
 WHERE n.configured;
+COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how the leading daemon found it last.';
+COMMENT ON COLUMN report.explorers.state IS
+'The first that applies: lying: in quarantine, or its last answer of a sort was false; limited: it asked for patience, or its budget is used up; failing: its answers are bad; stale: it shows the same tip for stale_after, two or more blocks below the chain that is verified here; lagging: two or more blocks below it for lagging_after; ok. Tips that are only claimed measure nothing.';
+COMMENT ON COLUMN report.explorers.state_since IS 'Since when it is known to be in this state; null: not judged yet.';
+COMMENT ON COLUMN report.explorers.tip_height IS 'Height that it showed last, as it says; null: never any.';
+COMMENT ON COLUMN report.explorers.quarantined_since IS 'When it was caught in something false, and is not believed since; null: it is in no quarantine.';
+COMMENT ON COLUMN report.explorers.quarantine_reason IS 'What was false; null: it is in no quarantine.';
+COMMENT ON COLUMN report.explorers.left_this_hour IS 'Requests that its budget leaves in this hour, as counted by the daemon; null: requests_per_hour is not set.';
+COMMENT ON COLUMN report.explorers.left_this_day IS 'Requests that its budget leaves in this day, as counted by the daemon; null: requests_per_day is not set.';
 COMMENT ON COLUMN report.explorers.failovers IS 'How often it did not answer what another explorer was asked instead, since it was first configured.';
 COMMENT ON COLUMN report.explorers.software IS 'Family of its software, as configured, by its kind or as it says itself; empty: not known. Two explorers are independent witnesses only where operator and software differ and are known.';
 COMMENT ON COLUMN report.explorers.disagreements_open IS 'How many rows of report.disagreements name it and have not ended.';
@@ -214,56 +223,7 @@ JOIN LATERAL (
 WHERE NOT btcwatch.refuted(u.script_id, u.tx_id);
 COMMENT ON COLUMN report.transactions.proof IS 'Of the state it is in now. reported: an explorer says so, or several that are no independent witnesses; corroborated: at least two explorers of different operators and software say the same, of an outgoing payment also of what it spends; proven: in a block verified here, or by a Merkle branch to a header of the chain followed, which rests on what btcwatch.start says.';
 
-CREATE OR REPLACE VIEW report.coverage AS
-SELECT s.address,
-       c.from_height, c.to_height,
-       c.proof AS grade,
-       NULL::timestamptz AS from_time,
-       c.at AS to_time,
-       CASE WHEN c.proof = 'corroborated' THEN 'read from two independent explorers that agree, last from ' ELSE 'read from ' END
-           || coalesce(e.name, 'an explorer') AS how,
-       NULL::text AS rests_on
-FROM btcwatch.coverage c
-JOIN btcwatch.script s ON s.id = c.script_id
-LEFT JOIN btcwatch.explorer e ON e.id = c.explorer_id
-WHERE c.proof <> 'reported'
-   OR NOT EXISTS (
-       SELECT FROM btcwatch.coverage b
-       WHERE b.script_id = c.script_id AND b.from_height = c.from_height AND b.to_height = c.to_height AND b.proof = 'corroborated')
-UNION ALL
-SELECT s.address,
-       greatest(j.height + 1, f.from_height), f.to_height,
-       CASE WHEN f.proves THEN 'proven' ELSE 'reported' END,
-       greatest(j.at, f.at), f.until,
-       'followed by blocks',
-       f.rests_on
-FROM btcwatch.joined j
-JOIN btcwatch.script s ON s.id = j.script_id
-JOIN btcwatch.followed f ON f.to_height > j.height AND f.to_height >= f.from_height;
-COMMENT ON COLUMN report.coverage.grade IS 'reported: by the word of one explorer. corroborated: two explorers of different operators and software were read to the end and showed the same payments; that there are no others is not proven by it. proven: blocks verified here.';
-
 -- +goose Down
-CREATE OR REPLACE VIEW report.coverage AS
-SELECT s.address,
-       c.from_height, c.to_height,
-       c.proof AS grade,
-       NULL::timestamptz AS from_time,
-       c.at AS to_time,
-       'read from ' || coalesce(e.name, 'an explorer') AS how,
-       NULL::text AS rests_on
-FROM btcwatch.coverage c
-JOIN btcwatch.script s ON s.id = c.script_id
-LEFT JOIN btcwatch.explorer e ON e.id = c.explorer_id
-UNION ALL
-SELECT s.address,
-       greatest(j.height + 1, f.from_height), f.to_height,
-       CASE WHEN f.proves THEN 'proven' ELSE 'reported' END,
-       greatest(j.at, f.at), f.until,
-       'followed by blocks',
-       f.rests_on
-FROM btcwatch.joined j
-JOIN btcwatch.script s ON s.id = j.script_id
-JOIN btcwatch.followed f ON f.to_height > j.height AND f.to_height >= f.from_height;
 CREATE OR REPLACE VIEW report.transactions AS
 SELECT s.address,
        btcwatch.display(t.txid) AS txid,
@@ -330,36 +290,11 @@ JOIN LATERAL (
 WHERE NOT btcwatch.refuted(u.script_id, u.tx_id);
 DROP VIEW report.explorers;
 CREATE VIEW report.explorers AS
-SELECT e.name, n.kind, n.operator, n.state, n.tip_height, n.last_success_at, n.last_error, n.last_error_at, n.failovers,
-       n.state_since, q.since AS quarantined_since, q.reason AS quarantine_reason,
-       CASE WHEN n.requests_per_hour IS NOT NULL THEN greatest(0, n.requests_per_hour - s.hour)::bigint END AS left_this_hour,
-       CASE WHEN n.requests_per_day IS NOT NULL THEN greatest(0, n.requests_per_day - s.day)::bigint END AS left_this_day
+SELECT e.name, n.kind, n.operator, n.state, n.tip_height, n.last_success_at, n.last_error, n.last_error_at, n.failovers
 FROM btcwatch.explorer e
 JOIN btcwatch.explorer_now n ON n.explorer_id = e.id
-LEFT JOIN LATERAL (
-    SELECT q.since, q.reason
-    FROM btcwatch.quarantine q
-    WHERE q.explorer_id = e.id
-      AND NOT EXISTS (SELECT FROM btcwatch.quarantine_end d WHERE d.quarantine_id = q.id)
-    ORDER BY q.id DESC
-    LIMIT 1
-) q ON true
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(s.requests) FILTER (WHERE s.at > now() - interval '1 hour 5 minutes'), 0) AS hour,
-           coalesce(sum(s.requests) FILTER (WHERE s.at > now() - interval '1 day 5 minutes'), 0) AS day
-    FROM btcwatch.explorer_spent s
-    WHERE s.explorer_id = e.id
-) s
 WHERE n.configured;
-COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how the leading daemon found it last.';
-COMMENT ON COLUMN report.explorers.state IS
-'The first that applies: lying: in quarantine, or its last answer of a sort was false; limited: it asked for patience, or its budget is used up; failing: its answers are bad; stale: it shows the same tip for stale_after, two or more blocks below the chain that is verified here; lagging: two or more blocks below it for lagging_after; ok. Tips that are only claimed measure nothing.';
-COMMENT ON COLUMN report.explorers.state_since IS 'Since when it is known to be in this state; null: not judged yet.';
-COMMENT ON COLUMN report.explorers.tip_height IS 'Height that it showed last, as it says; null: never any.';
-COMMENT ON COLUMN report.explorers.quarantined_since IS 'When it was caught in something false, and is not believed since; null: it is in no quarantine.';
-COMMENT ON COLUMN report.explorers.quarantine_reason IS 'What was false; null: it is in no quarantine.';
-COMMENT ON COLUMN report.explorers.left_this_hour IS 'Requests that its budget leaves in this hour, as counted by the daemon; null: requests_per_hour is not set.';
-COMMENT ON COLUMN report.explorers.left_this_day IS 'Requests that its budget leaves in this day, as counted by the daemon; null: requests_per_day is not set.';
+COMMENT ON VIEW report.explorers IS 'One row a configured explorer and how it did last.';
 DROP VIEW report.disagreements;
 DROP VIEW btcwatch.disagreement_open;
 DROP TABLE

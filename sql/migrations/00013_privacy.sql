@@ -117,6 +117,7 @@ FROM (
     JOIN btcwatch.followed f ON f.to_height > j.height AND f.to_height >= f.from_height
 ) c
 CROSS JOIN btcwatch.privacy_now n;
+COMMENT ON COLUMN report.coverage.grade IS 'reported: by the word of one explorer. corroborated: two explorers of different operators and software were read to the end and showed the same payments; that there are no others is not proven by it. proven: blocks verified here.';
 COMMENT ON COLUMN report.coverage.debits_complete IS 'Whether spends of outputs from before the watch are recognised with certainty: true once the history before the watch was read. While false, spends that reveal no key or script of the address are missed, and report.balances.balance_sat is null.';
 COMMENT ON COLUMN report.coverage.not_seen IS 'What the configuration leaves out, by the setting in force now; null: nothing.';
 
@@ -128,16 +129,11 @@ SELECT s.address,
        c.proof AS grade,
        NULL::timestamptz AS from_time,
        c.at AS to_time,
-       CASE WHEN c.proof = 'corroborated' THEN 'read from two independent explorers that agree, last from ' ELSE 'read from ' END
-           || coalesce(e.name, 'an explorer') AS how,
+       'read from ' || coalesce(e.name, 'an explorer') AS how,
        NULL::text AS rests_on
 FROM btcwatch.coverage c
 JOIN btcwatch.script s ON s.id = c.script_id
 LEFT JOIN btcwatch.explorer e ON e.id = c.explorer_id
-WHERE c.proof <> 'reported'
-   OR NOT EXISTS (
-       SELECT FROM btcwatch.coverage b
-       WHERE b.script_id = c.script_id AND b.from_height = c.from_height AND b.to_height = c.to_height AND b.proof = 'corroborated')
 UNION ALL
 SELECT s.address,
        greatest(j.height + 1, f.from_height), f.to_height,
@@ -150,7 +146,6 @@ JOIN btcwatch.script s ON s.id = j.script_id
 JOIN btcwatch.followed f ON f.to_height > j.height AND f.to_height >= f.from_height;
 COMMENT ON VIEW report.coverage IS 'An address and a range of heights, and how it was covered. A debit of an output from before the watch counts once the history is read. A history that was read is never graded proven: each payment in it may be, that there are no others is not.';
 COMMENT ON COLUMN report.coverage.rests_on IS 'Of blocks followed: what the chain that they are on rests on.';
-COMMENT ON COLUMN report.coverage.grade IS 'reported: by the word of one explorer. corroborated: two explorers of different operators and software were read to the end and showed the same payments; that there are no others is not proven by it. proven: blocks verified here.';
 DROP VIEW report.disclosures;
 DROP TABLE btcwatch.disclosure;
 DROP TABLE btcwatch.hearer;
