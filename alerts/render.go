@@ -82,9 +82,16 @@ func (p page) text(emphasize func(severity, text string) string) string {
 	for _, note := range p.notes {
 		b.WriteString(note + "\n")
 	}
-	b.WriteString("\nAlert " + p.id + "; to see it again and whom it reached: " + p.command() + "\n")
+	b.WriteString("\n" + p.last() + "\n")
 	return b.String()
 }
+
+// last is the last line: which alert this is, and how to see it again.
+func (p page) last() string {
+	return "Alert " + p.id + seeAgain + p.command()
+}
+
+const seeAgain = "; to see it again and whom it reached: "
 
 func (p page) command() string { return "btcwatch alerts show " + p.id }
 
@@ -110,6 +117,6 @@ func (p page) html() string {
 	for _, note := range p.notes {
 		b.WriteString("<p>" + esc(note) + "</p>\n")
 	}
-	b.WriteString("<p>Alert <code>" + esc(p.id) + "</code>; to see it again and whom it reached: <code>" + esc(p.command()) + "</code></p>\n</body></html>\n")
+	b.WriteString("<p>Alert <code>" + esc(p.id) + "</code>" + seeAgain + "<code>" + esc(p.command()) + "</code></p>\n</body></html>\n")
 	return b.String()
 }

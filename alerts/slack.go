@@ -121,7 +121,7 @@ func (c *slack) payload(m Message) []byte {
 	head := slackColour(p.severity) + " " + strings.ToUpper(p.severity)
 	headline := chat(c.detail.headline(m.Decoded), mostSection-100)
 	lines := enough(c.lines(m, p))
-	tail := chat(strings.TrimSpace(following(m)+" Alert "+p.id+"; to work on it: "+p.command()), mostSection)
+	tail := chat(strings.TrimSpace(following(m)+" "+p.last()), mostSection)
 	msg := slackMessage{
 		Text:   strings.Join(slices.Concat([]string{head + "  " + headline}, lines, []string{tail}), "\n"),
 		Blocks: []slackBlock{slackSection(strings.Replace(head, " ", " *", 1) + "*  " + headline)},
