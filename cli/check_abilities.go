@@ -26,7 +26,7 @@ func (c *checkup) facts(f *finding, s daemon.Sight) {
 	f.Kind, f.Operator, f.Software, f.CheckRequests = s.Explorer.Kind, s.Explorer.Operator, s.Software, s.Requests
 	perSecond := s.Explorer.RequestsPerSecond
 	f.RequestsPerSecond = &perSecond
-	if perSecond > 0 && s.AsksAddresses() {
+	if perSecond > 0 && s.Hears {
 		used := c.paceUsed()
 		f.PaceUsed = &used
 	}

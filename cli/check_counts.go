@@ -110,7 +110,7 @@ func missingWitness(answering []daemon.Sight) string {
 	unknown := ""
 	for _, s := range answering {
 		switch {
-		case !s.AsksAddresses():
+		case !s.Hears:
 			continue
 		case s.Family == "":
 			unknown = s.Explorer.Name

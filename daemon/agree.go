@@ -26,8 +26,9 @@ type agreement struct {
 	counted map[sql.Disagreement]bool
 	blocks  map[string]time.Time // since when an explorer shows another block than the chain followed has
 	totals  map[pair]difference
-	shown   map[at]string   // block hashes, of this round
-	accused map[string]bool // explorers that left out what a block holds, in this round
+	shown   map[at]string      // block hashes, of this round
+	open    []sql.Disagreement // at the beginning of this round
+	accused map[string]bool    // explorers that left out what a block holds, in this round
 }
 
 // byID is a payment and who is asked about it by its txid.
@@ -63,7 +64,10 @@ func newAgreement(a, mempool *asker, grace time.Duration) *agreement {
 		counted: map[sql.Disagreement]bool{}, blocks: map[string]time.Time{}, totals: map[pair]difference{}}
 }
 
-func (g *agreement) round(ctx context.Context) error {
+func (g *agreement) round(ctx context.Context) (err error) {
+	if g.open, err = g.store.OpenDisagreements(ctx); err != nil {
+		return err
+	}
 	if err := g.chains(ctx); err != nil {
 		return err
 	}
@@ -73,9 +77,8 @@ func (g *agreement) round(ctx context.Context) error {
 	if err := g.counts(ctx); err != nil {
 		return err
 	}
-	open, err := g.store.OpenDisagreements(ctx)
-	if err != nil || len(open) == 0 {
-		return err
+	if len(g.open) == 0 {
+		return nil
 	}
 	return g.writer.SettleDisagreements(ctx)
 }
@@ -330,11 +333,7 @@ func (g *agreement) elsewhere(name string) bool { return !g.blocks[name].IsZero(
 
 // agree ends an open disagreement of two about a subject, if there is one.
 func (g *agreement) agree(ctx context.Context, kind, subject, one, other string) error {
-	open, err := g.store.OpenDisagreements(ctx)
-	if err != nil {
-		return err
-	}
-	for _, d := range open {
+	for _, d := range g.open {
 		same := d.Explorer == one && d.Other == other || d.Explorer == other && d.Other == one
 		if d.Kind == kind && d.Subject == subject && same {
 			if err := g.writer.AgreeAgain(ctx, d.ID, "agreed", ""); err != nil {
@@ -406,11 +405,12 @@ func (g *agreement) count(ctx context.Context, script int64, one, two total) err
 // mayDiffer says whether the larger count may hold what the other kind does not
 // count at that address: payments to its bare public key.
 func (g *agreement) mayDiffer(less, more total) bool {
-	return txscript.IsPayToPubKeyHash(less.address.Script) && countsKeys(g.find(more.explorer)) && !countsKeys(g.find(less.explorer))
+	return txscript.IsPayToPubKeyHash(less.address.Script) && g.countsKeys(more) && !g.countsKeys(less)
 }
 
-func countsKeys(e *explorer.Explorer) bool {
-	return e != nil && (e.Kind == "blockbook" || e.Kind == "blockchaininfo")
+func (g *agreement) countsKeys(t total) bool {
+	e := g.find(t.explorer)
+	return e != nil && e.BareKeys
 }
 
 // tipOf is the height that an explorer last showed; 0: none.

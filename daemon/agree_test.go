@@ -45,7 +45,7 @@ func TestThreeKindsCorroborate(t *testing.T) {
 	ledger.MineMempool()
 	ledger.MineEmpty(7)
 	w.began(ledger)
-	w.await("corroborated", `SELECT proof FROM report.transactions WHERE txid = $1 AND proof <> 'proven' UNION SELECT 'corroborated' FROM report.transactions WHERE txid = $1 AND proof = 'proven'`, old.TxHash().String())
+	w.await("proven", `SELECT proof FROM report.transactions WHERE txid = $1`, old.TxHash().String()) // its block is read for it
 	w.await("corroborated", `SELECT grade FROM report.coverage WHERE address = $1 AND how LIKE 'read%'`, a.Text)
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 30_000}))
 	w.await("unconfirmed corroborated", `SELECT state || ' ' || proof FROM report.transactions WHERE txid = $1`, paid.TxHash().String())
@@ -164,7 +164,7 @@ func TestCountersThatDisagree(t *testing.T) {
 // Kinds that count payments to a bare public key at its address may count more.
 func TestBareKeysAreNoDisagreement(t *testing.T) {
 	keyed, other := chain.Address{Script: append(append([]byte{0x76, 0xa9, 0x14}, make([]byte, 20)...), 0x88, 0xac)}, chain.Address{Script: make([]byte, 22)}
-	g := &agreement{asker: &asker{explorers: []*explorer.Explorer{{Name: "e", Kind: "esplora"}, {Name: "b", Kind: "blockbook"}, {Name: "i", Kind: "blockchaininfo"}}}}
+	g := &agreement{asker: &asker{explorers: []*explorer.Explorer{{Name: "e", Kind: "esplora"}, {Name: "b", Kind: "blockbook", BareKeys: true}, {Name: "i", Kind: "blockchaininfo", BareKeys: true}}}}
 	for _, c := range []struct {
 		less, more string
 		at         chain.Address
@@ -175,22 +175,5 @@ func TestBareKeysAreNoDisagreement(t *testing.T) {
 		if got := g.mayDiffer(total{explorer: c.less, address: c.at}, total{explorer: c.more, address: c.at}); got != c.want {
 			t.Error(fmt.Sprint(c.less, " below ", c.more, ": ", got))
 		}
-	}
-}
-
-func TestCorroborable(t *testing.T) {
-	c := &Config{Explorers: []explorer.Settings{
-		{Name: "mempool.space", Kind: "esplora", Operator: "mempool.space"},
-		{Name: "blockstream", Kind: "esplora", Operator: "Blockstream"},
-	}}
-	if got := Corroborable(c, nil); got != nil {
-		t.Errorf("two of one software corroborate: %v", got)
-	}
-	c.Explorers = append(c.Explorers, explorer.Settings{Name: "electrum", Kind: "electrum", Operator: "E"})
-	if got := Corroborable(c, nil); got != nil {
-		t.Errorf("one that has not said what it runs corroborates: %v", got)
-	}
-	if got := Corroborable(c, map[string]string{"electrum": "fulcrum"}); len(got) != 2 || got[0] != [2]string{"mempool.space", "electrum"} {
-		t.Errorf("%v", got)
 	}
 }

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"github.com/btcsuite/btcd/chaincfg/v2"
-
 	"btcwatch/chain"
 	"btcwatch/chain/explorer"
 )
@@ -86,20 +84,12 @@ func (d Difference) byBareKeys() bool {
 func Pair(sights []Sight) *[2]Sight {
 	for i, a := range sights {
 		for _, b := range sights[i+1:] {
-			if a.AsksAddresses() && b.AsksAddresses() && explorer.Independent(a.witness(), b.witness()) {
+			if a.Hears && b.Hears && explorer.Independent(a.witness(), b.witness()) {
 				return &[2]Sight{a, b}
 			}
 		}
 	}
 	return nil
-}
-
-// AsksAddresses says whether the explorer is asked about addresses.
-func (s Sight) AsksAddresses() bool { return asksAddresses(s.Explorer) }
-
-// asksAddresses says whether an explorer is asked about addresses.
-func asksAddresses(s explorer.Settings) bool {
-	return explorer.HasAddresses(s.Kind, &chaincfg.MainNetParams)
 }
 
 func (s Sight) witness() explorer.Witness {

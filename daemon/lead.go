@@ -36,31 +36,8 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { jobs.run(ctx); return ctx.Err() })
 	group.Go(guarded(func() error { return l.holdLead(ctx, lead) }))
-	if w.config.Schedule.Mempool != "" || w.config.Schedule.History != "" {
-		fill := l.asker("fill")
-		group.Go(guarded(func() error { return l.every(ctx, "fill", fillPause, fill.fillRound) }))
-		second := newSecond(l.asker("second"))
-		group.Go(guarded(func() error { return l.every(ctx, "second", secondPause, second.round) }))
-		if after := l.config.Health.DisagreeAfter; after > 0 {
-			agree := newAgreement(l.asker("agree"), l.mempool, after)
-			group.Go(guarded(func() error { return l.every(ctx, "agree", min(agreePause, after/4), agree.round) }))
-		}
-		prove := newPast(l.asker("past"), w.config.Network)
-		group.Go(guarded(func() error { return l.every(ctx, "past", pastPause, prove.round) }))
-	}
-	if w.config.Schedule.Mempool != "" {
-		after := w.config.Alerts.DroppedAfter
-		asks := newMissing(l.asker("missing"), after)
-		group.Go(guarded(func() error { return l.every(ctx, "missing", min(missingPause, after/4), asks.round) }))
-	}
-	group.Go(guarded(func() error { return l.every(ctx, "disclosures", flushPause, l.flushDisclosures) }))
-	group.Go(guarded(func() error { return l.every(ctx, "list", fillPause, l.tellList) }))
-	group.Go(guarded(func() error { return l.every(ctx, "ancestors", ancestorsPause, l.ancestors.round) }))
-	group.Go(guarded(func() error { return l.every(ctx, "failures", failuresPause, l.newFailures().save) }))
-	group.Go(guarded(func() error { return l.every(ctx, "health", l.judgePause(), l.health.judge) }))
-	if pause := probePause(w.config.Health.Quarantine); w.config.Health.Quarantine > 0 {
-		probe := prober{l.asker("probe"), w.config.Network, pause}
-		group.Go(guarded(func() error { return l.every(ctx, "probe", pause, probe.round) }))
+	for _, work := range l.loops() {
+		group.Go(guarded(func() error { return l.every(ctx, work.name, work.pause, work.round) }))
 	}
 	for _, d := range w.deliverers(writer) {
 		group.Go(guarded(func() error { return d.run(ctx) }))
@@ -76,6 +53,48 @@ func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 		group.Go(guarded(func() error { return w.heartbeat().run(ctx) }))
 	}
 	return group.Wait()
+}
+
+// loop is work that is done again and again beside the schedule.
+type loop struct {
+	name  string
+	pause time.Duration // between two rounds
+	round func(context.Context) error
+}
+
+func (l *leader) loops() []loop {
+	all := []loop{
+		{"disclosures", flushPause, l.flushDisclosures},
+		{"list", fillPause, l.tellList},
+		{"ancestors", ancestorsPause, l.ancestors.round},
+		{"failures", failuresPause, l.newFailures().save},
+		{"health", l.judgePause(), l.health.judge},
+	}
+	if clean := l.config.Health.Quarantine; clean > 0 {
+		probe := prober{l.asker("probe"), l.config.Network, probePause(clean)}
+		all = append(all, loop{"probe", probe.pause, probe.round})
+	}
+	if grace := l.config.Health.DisagreeAfter; grace > 0 {
+		agree := newAgreement(l.asker("agree"), l.mempool, grace)
+		all = append(all, loop{"agree", min(agreePause, grace/4), agree.round})
+	}
+	return append(all, l.askingLoops()...)
+}
+
+// askingLoops are those that ask about addresses and their payments beside the
+// rounds that are scheduled.
+func (l *leader) askingLoops() (all []loop) {
+	if l.config.Schedule.Mempool != "" || l.config.Schedule.History != "" {
+		all = append(all,
+			loop{"fill", fillPause, l.asker("fill").fillRound},
+			loop{"second", secondPause, newSecond(l.asker("second")).round},
+			loop{"past", pastPause, newPast(l.asker("past"), l.config.Network).round})
+	}
+	if l.config.Schedule.Mempool != "" {
+		after := l.config.Alerts.DroppedAfter
+		all = append(all, loop{"missing", min(missingPause, after/4), newMissing(l.asker("missing"), after).round})
+	}
+	return all
 }
 
 func (w *watch) heartbeat() *heartbeat {

@@ -21,6 +21,7 @@ type Sight struct {
 	Can      []Ability // what its kind can do
 	Software string    // what it calls its own software; empty: not known
 	Family   string    // of that software: those of one share code; empty: not known
+	Hears    bool      // it can and may be asked about addresses
 	BareKeys bool      // it counts what was paid to a bare key at the address of that key
 	Requests int64     // sent for this look
 
@@ -50,9 +51,9 @@ func Guarding(config *Config, store *sql.Store) (guard Guard, done func(context.
 
 // Look asks every configured explorer, all at the same time, for its tip and
 // whether it shows the configured network, then for one thing of each sort, and
-// how much it counts at the addresses, where the guard lets it be asked about these; without
-// one nobody is. It changes nothing. The context bounds it; the sights are in the order of the
-// configuration.
+// how much it counts at the addresses, where the guard lets it be asked about
+// these; without one nobody is. It changes nothing. The context bounds it; the
+// sights are in the order of the configuration.
 func Look(ctx context.Context, config *Config, version string, guard Guard, addresses []chain.Address) []Sight {
 	sights := make([]Sight, len(config.Explorers))
 	var all sync.WaitGroup
@@ -82,7 +83,7 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	for _, name := range e.Abilities() {
 		sight.Can = append(sight.Can, Ability{Name: name})
 	}
-	sight.BareKeys = e.BareKeys
+	sight.Hears, sight.BareKeys = e.Addresses != nil && config.Hears(settings), e.BareKeys
 	if e.Chain == nil {
 		sight.Err = fmt.Errorf("%w: its kind, %s, does not show the chain", explorer.ErrRefused, e.Kind)
 		return sight
@@ -98,7 +99,7 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	if sight.Err == nil {
 		p := &looker{ctx: ctx, sight: &sight, e: e, most: questionsOf(perSecond)}
 		p.abilities()
-		if guard != nil && asksAddresses(settings) {
+		if guard != nil && sight.Hears {
 			p.e = guard(e) // what it hears of addresses is disclosed
 			p.count(addresses)
 		}

@@ -36,7 +36,7 @@ func (l *looked) look(addresses ...chain.Address) []Sight {
 }
 
 func newLooked(t *testing.T) *looked {
-	return &looked{t, &Config{Network: &chaincfg.RegressionNetParams}}
+	return &looked{t, &Config{Network: &chaincfg.RegressionNetParams, Privacy: PrivacySettings{Mode: PrivacyAsk}}}
 }
 
 // abilityNames gives what was given, and what failed with a mark.
@@ -159,7 +159,7 @@ func TestLookComparesCounts(t *testing.T) {
 // does not say what it runs.
 func TestPairOfWitnesses(t *testing.T) {
 	sight := func(name, kind, operator, family string) Sight {
-		return Sight{Explorer: explorer.Settings{Name: name, Kind: kind, Operator: operator}, Family: family}
+		return Sight{Explorer: explorer.Settings{Name: name, Kind: kind, Operator: operator}, Family: family, Hears: kind != "node"}
 	}
 	mempool, blockstream := sight("mempool", "esplora", "a", "esplora"), sight("blockstream", "esplora", "b", "esplora")
 	electrs, fulcrum := sight("electrs", "electrum", "c", "esplora"), sight("fulcrum", "electrum", "d", "fulcrum")

@@ -26,36 +26,3 @@ func (g dayReader) disagreements(ctx context.Context, r *alerts.Report) error {
 	}
 	return err
 }
-
-// Difference is where an explorer says something else than another one, or than
-// the chain followed, now.
-type Difference struct {
-	Explorer  string
-	Other     string // empty: the chain followed
-	Address   string // empty: none in particular
-	TxID      string // empty: none in particular
-	Kind      string // transaction, mempool, amount, counters or block
-	Said      string
-	OtherSaid string
-}
-
-// Differences gives the disagreements that are open, for each explorer and
-// address, in that order.
-func (s *Store) Differences(ctx context.Context) ([]Difference, error) {
-	return rows[Difference](ctx, s.pool, `
-		SELECT explorer, coalesce(other, '') AS other, coalesce(address, '') AS address, coalesce(txid, '') AS tx_id, kind, said, other_said
-		FROM report.disagreements
-		WHERE ended_at IS NULL
-		ORDER BY explorer, address, id`)
-}
-
-// Software gives the family of software of each configured explorer, by its
-// name; empty where it is not known.
-func (s *Store) Software(ctx context.Context) (map[string]string, error) {
-	found, err := rows[struct{ Name, Software string }](ctx, s.pool, `SELECT name, software FROM report.explorers`)
-	all := map[string]string{}
-	for _, f := range found {
-		all[f.Name] = f.Software
-	}
-	return all, err
-}

@@ -26,12 +26,10 @@ type electrum struct {
 	// but its bytes, as those of Esplora do.
 	silent *atomic.Bool
 	told   *statuses // by its feed
-	family *saidFamily
 }
 
 func openElectrum(e *Explorer, c *client, params *chaincfg.Params) {
-	e.said = &saidFamily{}
-	asked := electrum{c, params, &atomic.Bool{}, &statuses{}, e.said}
+	asked := electrum{c, params, &atomic.Bool{}, &statuses{}}
 	c.lines.hello = call{"server.version", []any{c.agent, []string{"1.4", "1.6"}}}
 	c.lines.greeted = asked.greeted
 	e.Chain, e.Headers, e.Addresses, e.Transactions, e.Proofs, e.Hints = asked, asked, asked, asked, asked, asked
@@ -52,7 +50,6 @@ func (e electrum) greeted(reply []byte) error {
 	case len(said) != 2 || !strings.HasPrefix(said[1], "1."):
 		return malformed("not a version of the Electrum protocol")
 	}
-	e.family.set(electrumFamily(said[0]))
 	e.client.called(said[0])
 	return nil
 }

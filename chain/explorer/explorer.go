@@ -40,8 +40,7 @@ type Explorer struct {
 	Subscriptions int // most addresses for which hints are wished at once; 0: none
 
 	client   *client
-	software string      // as configured, or by kind; empty: it has to say
-	said     *saidFamily // what it said; nil: its kind says it
+	software string // as configured, or by kind; empty: it has to say
 }
 
 // HasAddresses says whether explorers of a kind can be asked about addresses.

@@ -3,7 +3,6 @@ package explorer
 import (
 	"slices"
 	"strings"
-	"sync"
 )
 
 // Families of explorer software, as [explorers.NAME] software takes them and as
@@ -87,26 +86,8 @@ func Corroborated(all []Witness) bool {
 // only once it has answered, and may change.
 func (e *Explorer) Witness() Witness {
 	w := Witness{Operator: e.Operator, Software: e.software}
-	if w.Software == "" && e.said != nil {
-		w.Software = e.said.get()
+	if w.Software == "" {
+		w.Software = electrumFamily(e.Software())
 	}
 	return w
-}
-
-// saidFamily is the software that an explorer last said it is.
-type saidFamily struct {
-	mu   sync.Mutex
-	name string
-}
-
-func (s *saidFamily) get() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.name
-}
-
-func (s *saidFamily) set(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.name = name
 }

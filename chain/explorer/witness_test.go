@@ -65,7 +65,7 @@ func TestSoftwareOfEachKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w := e.Witness(); w.Operator != "op" || (w.Software == "") != (e.said != nil) {
+		if w := e.Witness(); w.Operator != "op" || (w.Software == "") != (k.name == "electrum") {
 			t.Errorf("%s is %+v", k.name, w)
 		}
 		s.Software = "other"
