@@ -128,16 +128,6 @@ func (h *health) load(ctx context.Context, configured []explorer.Settings) error
 // note takes down one answer of an explorer. That something does not exist is
 // an answer; that it is refused is none.
 func (h *health) note(name, askedFor string, err error) {
-	h.take(name, askedFor, err, true)
-}
-
-// noteBeside is note for a question about an address that another explorer has
-// answered already: that this one fails makes nobody blind.
-func (h *health) noteBeside(name, askedFor string, err error) {
-	h.take(name, askedFor, err, err == nil)
-}
-
-func (h *health) take(name, askedFor string, err error, alone bool) {
 	if errors.Is(err, context.Canceled) || notPut(err) {
 		return
 	}
@@ -154,9 +144,7 @@ func (h *health) take(name, askedFor string, err error, alone bool) {
 		h.noteBlocks(now, err)
 	case forMempool:
 		delete(h.idle, forMempool) // whoever was asked had something to be asked for
-		if alone {
-			ofKind(h.kinds, forMempool).note(now, err)
-		}
+		ofKind(h.kinds, forMempool).note(now, err)
 	}
 }
 
@@ -335,6 +323,9 @@ func (h *health) verdicts() (verdicts []verdict, states []sql.ExplorerState) {
 		}
 		if lags && !v.out && h.outages[kind+" "] {
 			continue // answering again, without having caught up
+		}
+		if kind == forMempool && v.out && h.answers(forMempool, now) && !h.outages[kind+" "] {
+			continue // of several that were asked beside each other the last one failed
 		}
 		if decided {
 			verdicts = append(verdicts, v)

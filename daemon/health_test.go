@@ -184,3 +184,22 @@ func TestSilenceOfAnEarlierLife(t *testing.T) {
 	w.note("two", forTip, errUnavailable)
 	w.wants("one answers at once", "blocks ", "well")
 }
+
+// TestOneFailsBesideAnother: of explorers that are asked the same the last one
+// fails, and the next round is far away: nobody is blind for that. When the
+// others fail too, or are not believed, or were not asked for long, somebody is.
+func TestOneFailsBesideAnother(t *testing.T) {
+	beside := func(then func(*ward)) *ward {
+		w := newWard(t)
+		w.settings.Quarantine = 24 * time.Hour
+		w.note("two", forMempool, nil)
+		w.note("one", forMempool, errUnavailable)
+		then(w)
+		w.at = w.at.Add(20 * time.Minute)
+		return w
+	}
+	beside(func(*ward) {}).wants("two answered last", "mempool ", "undecided")
+	beside(func(w *ward) { w.note("two", forMempool, errUnavailable) }).wants("both fail", "mempool ", "out")
+	beside(func(w *ward) { w.note("two", forProofs, fmt.Errorf("%w: a test", explorer.ErrLying)) }).wants("two is not believed", "mempool ", "out")
+	beside(func(w *ward) { w.every(time.Minute, time.Hour, "one", forMempool, errUnavailable) }).wants("two was not asked for an hour", "mempool ", "out")
+}

@@ -23,6 +23,17 @@ func (c *condition) verdict(kind string, now time.Time, after time.Duration) (v 
 	return v, v.out || now.Sub(c.good) < after
 }
 
+// answers says whether the last answer of any explorer that is believed was
+// good, to one sort of question, and not long ago.
+func (h *health) answers(askedFor string, now time.Time) bool {
+	for name, e := range h.each {
+		if c := e.uses[askedFor]; c != nil && !c.ailing() && now.Sub(c.good) < memory && h.suspects[name] == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // verdict says whether an explorer fails at anything that it is asked for. A
 // sort of question that was not asked again is no proof of it.
 func (s *sight) verdict(name string, now time.Time, after time.Duration) (v verdict, decided bool) {

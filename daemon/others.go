@@ -157,7 +157,7 @@ func (a *asker) alsoAsk(ctx context.Context, e *explorer.Explorer, questions []*
 		if errors.Is(err, errDatabase) {
 			return err
 		}
-		a.health.noteBeside(e.Name, forMempool, err)
+		a.health.note(e.Name, forMempool, err)
 		if err == nil {
 			continue
 		}
