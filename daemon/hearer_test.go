@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/jackc/pgx/v5"
 
@@ -267,6 +268,37 @@ func TestEveryCapabilityIsDecided(t *testing.T) {
 		t.Errorf("with mode blocks an explorer keeps %+v", e)
 	} else if own, guarded := e.Hints.(guardedHints); !guarded || own.behind == nil {
 		t.Errorf("hints of blocks are %T, and addresses get past the guard there", e.Hints)
+	}
+}
+
+// TestFeedIsGuarded: on a connection for hints too nothing is wished for that
+// may not be asked about, whoever wishes.
+func TestFeedIsGuarded(t *testing.T) {
+	t.Parallel()
+	a := newAsked(t, 1)
+	a.begun(t)
+	ledger, _ := newLedger()
+	server := chaintest.NewElectrum(ledger, &chaincfg.RegressionNetParams)
+	url, stop := server.Serve()
+	t.Cleanup(stop)
+	a.explorers = []*explorer.Explorer{must(explorer.Open(explorer.Settings{Name: "one", Kind: "electrum", URL: url}, &chaincfg.RegressionNetParams))}
+	a.guarded(PrivacyAsk)
+	feed := must(a.explorers[0].Hints.Listen(t.Context()))
+	defer feed.Close()
+	if err := feed.Address(t.Context(), numbered(99)); !errors.Is(err, errPrivate) {
+		t.Errorf("one that is not watched: %v", err)
+	}
+	if err := feed.Address(t.Context(), numbered(1)); err != nil {
+		t.Error(err)
+	}
+	if err := server.Faults.Await(t.Context(), "/blockchain.scripthash.subscribe", 1); err != nil {
+		t.Fatal(err)
+	}
+	if n := server.Faults.Count("/blockchain.scripthash.subscribe"); n != 1 {
+		t.Errorf("%d addresses were wished for, want the one that is watched", n)
+	}
+	if got := a.figure(t, `SELECT sum(asked) FROM report.disclosures`); got < 1 {
+		t.Errorf("%d disclosures on record", got)
 	}
 }
 

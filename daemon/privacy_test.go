@@ -63,7 +63,11 @@ func newWatchedByAll(t *testing.T, mode string, own ...string) *watchedByAll {
 	} {
 		url, stop := s.server.Serve()
 		t.Cleanup(stop)
-		w.tapped(s.kind, url, explorer.Settings{})
+		set := explorer.Settings{}
+		if s.kind == "electrum" {
+			set.Subscriptions = 1000 // hints are wished for where that is allowed
+		}
+		w.tapped(s.kind, url, set)
 	}
 	for i, e := range w.config.Explorers {
 		w.config.Explorers[i].Own = slices.Contains(own, e.Name)
@@ -236,6 +240,9 @@ func TestWhatLeavesWhenAsked(t *testing.T) {
 	}
 	if got := w.hearers(addressNeedles("secret", w.secret), w.secretIDs); len(got) > 0 {
 		t.Errorf("the confidential address was given away to %q", got)
+	}
+	if got := w.hearers([]needle{{"a wish for hints", []byte("blockchain.scripthash.subscribe"), true}}); !slices.Equal(got, []string{"electrum"}) {
+		t.Errorf("hints were wished for of %q", got)
 	}
 	w.disclosed("blockbook blockchaininfo electrum esplora")
 }
