@@ -220,7 +220,7 @@ func TestWhatNobodyMayHear(t *testing.T) {
 	if err := errors.Join(err, err2); err != nil || !private {
 		t.Fatal(err, private)
 	}
-	unknown := chainhash.Hash{7}
+	unknown, canary := chainhash.Hash{7}, numbered(50)
 	one, own := &explorer.Explorer{Name: "one"}, &explorer.Explorer{Name: "own"}
 	for _, c := range []struct {
 		mode    string
@@ -241,8 +241,16 @@ func TestWhatNobodyMayHear(t *testing.T) {
 		{PrivacyOwn, own, t.Context(), aboutScript(numbered(9)), false},
 		{PrivacyBlocks, own, t.Context(), aboutScript(numbered(1)), false},
 		{"", own, t.Context(), aboutScript(numbered(1)), false},
+		{PrivacyAsk, one, blindly(t.Context()), aboutTransaction(unknown), true},
+		{PrivacyAsk, one, blindly(concerning(t.Context(), []int64{open, secret})), aboutTransaction(unknown), false},
+		{PrivacyOwn, one, blindly(t.Context()), aboutTransaction(unknown), false},
+		{PrivacyBlocks, own, blindly(t.Context()), aboutTransaction(unknown), false},
+		{PrivacyAsk, one, t.Context(), aboutScript(canary), true},
+		{PrivacyOwn, one, t.Context(), aboutScript(canary), false},
+		{PrivacyOwn, own, t.Context(), aboutScript(canary), true},
+		{PrivacyBlocks, own, t.Context(), aboutScript(canary), false},
 	} {
-		p := newPrivacy(&Config{Privacy: PrivacySettings{Mode: c.mode}, Explorers: []explorer.Settings{{Name: "one"}, {Name: "own", Own: true}}}, a.store, time.Now)
+		p := newPrivacy(&Config{Privacy: PrivacySettings{Mode: c.mode}, Canary: CanarySettings{Address: &canary}, Explorers: []explorer.Settings{{Name: "one"}, {Name: "own", Own: true}}}, a.store, time.Now)
 		err := p.asks(c.ctx, c.to, c.about)
 		if (err == nil) != c.allowed || err != nil && !errors.Is(err, errPrivate) {
 			t.Errorf("mode %q, explorer %s, %+v: %v", c.mode, c.to.Name, c.about, err)
