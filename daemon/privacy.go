@@ -120,7 +120,7 @@ func (p *privacy) asks(ctx context.Context, e *explorer.Explorer, about inquiry)
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNotWatched):
 		return fmt.Errorf("%w: %w: %w", errNotPut, errDatabase, err)
-	case !private && len(scripts) == 0 && chosenBlindly(ctx):
+	case len(scripts) == 0 && chosenBlindly(ctx):
 		return nil // and nothing is given away
 	case private || len(scripts) == 0:
 		return fmt.Errorf("%w: it concerns what is confidential or not watched", errPrivate)

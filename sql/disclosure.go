@@ -82,14 +82,15 @@ func (s *Store) AddressConcern(ctx context.Context, script []byte) (id int64, pr
 // TransactionConcern gives which watched scripts questions about transactions
 // point to, and whether nobody may be asked about one of these: the scripts that
 // recorded transactions of these ids concern, and those of which a recorded
-// transaction spends from one of these ids. More scripts may be given.
+// transaction spends from one of these ids. More scripts may be given. No scripts
+// at all says that nothing recorded is concerned, not that one may ask.
 func (s *Store) TransactionConcern(ctx context.Context, ids []chainhash.Hash, more []int64) (scripts []int64, private bool, err error) {
 	txids := make([][]byte, len(ids))
 	for i := range ids {
 		txids[i] = ids[i][:]
 	}
 	err = s.pool.QueryRow(ctx, `
-		SELECT coalesce(array_agg(script_id), '{}'), coalesce(bool_or(btcwatch.private(script_id)), true)
+		SELECT coalesce(array_agg(script_id), '{}'), coalesce(bool_or(btcwatch.private(script_id)), false)
 		FROM (
 		    SELECT u.script_id
 		    FROM btcwatch.tx t
