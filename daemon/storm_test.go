@@ -93,6 +93,7 @@ func newStorm(t *testing.T) *storm {
 		s.watch(a, "label")
 	}
 	s.hook, s.refuser = s.receiver("hook"), s.receiver("refuser")
+	s.hook.hold = func(post) { time.Sleep(20 * time.Millisecond) } // so that some kills come amid a delivery
 	s.refuser.Set("/**", chaintest.Fault{Status: http.StatusServiceUnavailable})
 	s.channel("siem", "syslog", map[string]any{"address": "tcp://" + s.siem.address, "format": "json"})
 	s.conf = s.write()
