@@ -1,6 +1,7 @@
 package explorer
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -233,6 +234,50 @@ func TestStatusIsHeldAgainstTheList(t *testing.T) {
 		feed.Close()
 		if _, err := e.Addresses.Counters(t.Context(), a); err != nil {
 			t.Errorf("%s: without a feed: %v", name, err)
+		}
+	}
+}
+
+// endingConn ends a context at the moment at which an answer has come.
+type endingConn struct {
+	net.Conn
+	end func()
+}
+
+func (c endingConn) Read(into []byte) (int, error) {
+	n, err := c.Conn.Read(into)
+	if n > 0 {
+		c.end()
+	}
+	return n, err
+}
+
+type endingDialer struct{ end func() }
+
+func (d endingDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	return endingConn{conn, d.end}, err
+}
+
+// A connection that is wanted no more at the moment at which hello is answered is
+// none: neither a feed nor a question goes on with it.
+func TestConnectionsThatAreWantedNoMore(t *testing.T) {
+	url, _ := onLines(t, func(string, []any, net.Conn) string { return `{"id":ID,"result":null}` })
+	for name, ask := range map[string]func(context.Context, *Explorer) error{
+		"feed": func(ctx context.Context, e *Explorer) error {
+			feed, err := e.Hints.Listen(ctx)
+			if err == nil {
+				feed.Close()
+			}
+			return err
+		},
+		"question": func(ctx context.Context, e *Explorer) error { _, err := e.Chain.Tip(ctx); return err },
+	} {
+		e := openedElectrum(t, url)
+		ctx, end := context.WithCancel(t.Context())
+		e.client.lines.dialer = endingDialer{end}
+		if err := ask(ctx, e); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
