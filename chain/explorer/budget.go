@@ -29,10 +29,12 @@ type Spent struct {
 const SpentStretch = 5 * time.Minute
 
 // Parts of the budget. Addresses are not asked about once blocksShare is all
-// that is left; and tips are not asked for so often that they take more than
-// tipsShare, while another explorer shows them.
+// that is left, and hints are not wished for once it is blocksShare and pollShare;
+// and tips are not asked for so often that they take more than tipsShare, while
+// another explorer shows them.
 const (
 	blocksShare = 0.4
+	pollShare   = 0.3
 	tipsShare   = 1.0 / 3
 )
 
@@ -142,9 +144,9 @@ func (p *Pace) forget() {
 }
 
 // afford says why a question may not be asked within the budget; nil: it may.
-// One that is not urgent leaves blocks their part. Each may take some requests:
-// a connection that broke off is made anew.
-func (p *Pace) afford(urgent bool, requests int64) error {
+// It leaves what matters more its share. Each may take some requests: a
+// connection that broke off is made anew.
+func (p *Pace) afford(leaves float64, requests int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := p.budget.Of(p.spent, p.now())
@@ -158,9 +160,9 @@ func (p *Pace) afford(urgent bool, requests int64) error {
 			continue
 		}
 		needed, what := requests, fmt.Sprintf("not asked: its %s (%d) are used up", one.key, one.limit)
-		if !urgent && *one.left >= requests {
-			needed += int64(blocksShare * float64(one.limit))
-			what = fmt.Sprintf("not asked: what is left of its %s (%d) is kept for blocks", one.key, one.limit)
+		if leaves > 0 && *one.left >= requests {
+			needed += int64(leaves * float64(one.limit))
+			what = fmt.Sprintf("not asked: what is left of its %s (%d) is kept for what matters more", one.key, one.limit)
 		}
 		if *one.left < needed {
 			return &Error{Kind: ErrRateLimited, RetryAfter: p.until(one.limit-needed, one.length), Detail: what, cause: ErrSpent}

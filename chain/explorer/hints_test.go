@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
 )
 
@@ -279,5 +280,51 @@ func TestConnectionsThatAreWantedNoMore(t *testing.T) {
 		if err := ask(ctx, e); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What is sent for hints is inside the budget, and leaves blocks and the poll
+// their part: of 100 requests 30 are for wishes, 30 more for questions about
+// addresses and signs of life, and 40 for blocks alone.
+func TestHintsStayInsideTheBudget(t *testing.T) {
+	url, _ := onLines(t, func(string, []any, net.Conn) string {
+		return `{"id":ID,"result":null}`
+	})
+	e := opened(t, text(""), func(s *Settings) { s.Kind, s.URL, s.Budget = "electrum", url, Budget{Hour: 100} })
+	newFakeClock(e.Pace)
+	feed := listening(t, e)
+	allowed := 0
+	feed.Allow = func(context.Context, chain.Address) error { allowed++; return nil }
+	wish := func() error {
+		err := feed.Address(t.Context(), regtestAddress())
+		if err == nil {
+			next(t, feed)
+		}
+		return err
+	}
+	for n := range 29 { // and the hello
+		if err := wish(); err != nil {
+			t.Fatalf("wish %d: %v", n, err)
+		}
+	}
+	if err := wish(); !errors.Is(err, ErrSpent) {
+		t.Errorf("past the part of hints: %v", err)
+	}
+	if allowed != 29 {
+		t.Errorf("%d addresses taken for told of 29", allowed)
+	}
+	if again, err := e.Hints.Listen(t.Context()); !errors.Is(err, ErrSpent) {
+		t.Errorf("another feed, past the part of hints: %v, %v", again, err)
+	}
+	for n := range 30 {
+		if err := feed.Ping(t.Context()); err != nil {
+			t.Fatalf("ping %d: %v", n, err)
+		}
+	}
+	if err := feed.Ping(t.Context()); !errors.Is(err, ErrSpent) {
+		t.Errorf("past the part of addresses: %v", err)
+	}
+	if e.Pace.Requests() != 60 || *e.Pace.Left().Hour != 40 {
+		t.Errorf("%d requests, %d left", e.Pace.Requests(), *e.Pace.Left().Hour)
 	}
 }
