@@ -190,15 +190,21 @@ func TestRecordedWish(t *testing.T) {
 	}
 }
 
+func statusOfText(text string) string {
+	hash := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(hash[:])
+}
+
 // A server whose list is not of the status that it gives of it is caught, once
 // the status stands still; one whose feed is deaf, or that cannot say, is not.
 func TestStatusIsHeldAgainstTheList(t *testing.T) {
 	a := regtestAddress()
 	one, other := strings.Repeat("11", 32), strings.Repeat("22", 32)
 	entry := `{"tx_hash":"` + strings.Repeat("33", 32) + `","height":7}`
-	hash := sha256.Sum256([]byte(strings.Repeat("33", 32) + ":7:"))
-	right := hex.EncodeToString(hash[:])
+	right := statusOfText(strings.Repeat("33", 32) + ":7:")
 	twoUnconfirmed := entry + `,{"tx_hash":"` + one + `","height":0},{"tx_hash":"` + other + `","height":0}`
+	later := `{"tx_hash":"` + one + `","height":9}`
+	unconfirmed := `{"tx_hash":"` + one + `","height":0}`
 	for name, c := range map[string]struct {
 		list     string
 		statuses []string // told on the feed, and then asked for
@@ -210,6 +216,9 @@ func TestStatusIsHeldAgainstTheList(t *testing.T) {
 		"the feed is deaf":           {list: entry, statuses: []string{one, right}, asks: 2},
 		"it moves":                   {list: entry, statuses: []string{one, one, other}, asks: 3},
 		"the order is not canonical": {list: twoUnconfirmed, statuses: []string{one}, asks: 1},
+		"newest first":               {list: later + "," + entry, statuses: []string{statusOfText(one + ":9:" + strings.Repeat("33", 32) + ":7:")}, asks: 1},
+		"unconfirmed first":          {list: unconfirmed + "," + entry, statuses: []string{statusOfText(one + ":0:" + strings.Repeat("33", 32) + ":7:")}, asks: 1},
+		"newest first, and not all":  {list: later + "," + entry, statuses: []string{other, other, other}, lies: true, asks: 3},
 	} {
 		var asked atomic.Int64
 		url, _ := onLines(t, func(method string, _ []any, _ net.Conn) string {
@@ -228,6 +237,11 @@ func TestStatusIsHeldAgainstTheList(t *testing.T) {
 		counters, err := e.Addresses.Counters(t.Context(), a)
 		if c.lies != errors.Is(err, ErrLying) || c.lies == (counters != Counters{}) || !c.lies && err != nil {
 			t.Errorf("%s: %+v, %v", name, counters, err)
+		}
+		if !c.lies && name != "it moves" { // what is settled is not asked for again
+			if _, err := e.Addresses.Counters(t.Context(), a); err != nil {
+				t.Errorf("%s: once more: %v", name, err)
+			}
 		}
 		if n := int(asked.Load()); n != c.asks {
 			t.Errorf("%s: asked %d times for the status, want %d", name, n, c.asks)
