@@ -50,7 +50,7 @@ func (b Budget) Of(spent []Spent, now time.Time) Left {
 			return nil
 		}
 		for _, s := range spent {
-			if s.At.Add(SpentStretch).After(now.Add(-length)) {
+			if s.counts(now, length) {
 				limit -= s.Requests
 			}
 		}
@@ -58,6 +58,13 @@ func (b Budget) Of(spent []Spent, now time.Time) Left {
 		return &limit
 	}
 	return Left{Hour: left(b.Hour, time.Hour), Day: left(b.Day, 24*time.Hour)}
+}
+
+// counts says whether a stretch touches a time of some length that ends now. One
+// that lies further ahead than that was kept while the clock was wrong: it would
+// count until the clock is there, which may be years.
+func (s Spent) counts(now time.Time, length time.Duration) bool {
+	return s.At.Add(SpentStretch).After(now.Add(-length)) && !s.At.After(now.Add(length))
 }
 
 // perSecond is how many requests a second the budget bears for ever; 0: any.
@@ -138,9 +145,7 @@ func (p *Pace) spend() {
 
 // forget lets go of what counts no more.
 func (p *Pace) forget() {
-	for len(p.spent) > 0 && !p.spent[0].At.Add(SpentStretch+24*time.Hour).After(p.now()) {
-		p.spent = p.spent[1:]
-	}
+	p.spent = slices.DeleteFunc(p.spent, func(s Spent) bool { return !s.counts(p.now(), 24*time.Hour) })
 }
 
 // afford says why a question may not be asked within the budget; nil: it may.
@@ -175,6 +180,9 @@ func (p *Pace) afford(leaves float64, requests int64) error {
 func (p *Pace) until(most int64, length time.Duration) time.Duration {
 	sum := int64(0)
 	for i := len(p.spent) - 1; i >= 0; i-- {
+		if !p.spent[i].counts(p.now(), length) {
+			continue
+		}
 		if sum += p.spent[i].Requests; sum > most {
 			return p.spent[i].At.Add(SpentStretch + length).Sub(p.now())
 		}
