@@ -144,6 +144,9 @@ func TestFeedPassesOverWhatWasNotWishedFor(t *testing.T) {
 	if hint := next(t, feed); !hint.First || hint.State != status {
 		t.Errorf("%+v", hint)
 	}
+	if kept := len(feed.electrum.told.last); kept != 1 {
+		t.Errorf("%d statuses kept of one address wished for", kept)
+	}
 }
 
 // How a server refuses a wish is told with the wish, and the feed goes on.
