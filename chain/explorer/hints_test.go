@@ -345,3 +345,28 @@ func TestHintsStayInsideTheBudget(t *testing.T) {
 		t.Errorf("%d requests, %d left", e.Pace.Requests(), *e.Pace.Left().Hour)
 	}
 }
+
+// A server that hangs up between the status and the list may be another one
+// behind the same name after that: it has not contradicted itself.
+func TestStatusOfAnotherConnectionIsNoLie(t *testing.T) {
+	var lists atomic.Int64
+	url, _ := onLines(t, func(method string, _ []any, conn net.Conn) string {
+		if method != "blockchain.scripthash.get_history" {
+			return `{"id":ID,"result":"` + strings.Repeat("11", 32) + `"}`
+		}
+		if lists.Add(1) == 2 {
+			conn.Close()
+			return ""
+		}
+		return listOf(`{"tx_hash":"` + strings.Repeat("33", 32) + `","height":7}`)
+	})
+	e := openedElectrum(t, url)
+	feed := listening(t, e)
+	if err := feed.Address(t.Context(), regtestAddress()); err != nil {
+		t.Fatal(err)
+	}
+	next(t, feed)
+	if _, err := e.Addresses.Counters(t.Context(), regtestAddress()); err != nil || lists.Load() != 3 {
+		t.Errorf("%v after %d lists", err, lists.Load())
+	}
+}
