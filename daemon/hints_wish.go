@@ -86,7 +86,8 @@ func (w *wishing) bring(ctx context.Context, wanted []*sql.Question) error {
 		if !want[script] {
 			delete(w.told, script)
 			w.due.forget(script)
-			if err := w.feed.Drop(ctx, a); err != nil {
+			// Where the budget does not bear it, what it tells is passed over.
+			if err := w.feed.Drop(ctx, a); err != nil && !errors.Is(err, explorer.ErrSpent) {
 				return err
 			}
 		}
@@ -100,6 +101,9 @@ func (w *wishing) bring(ctx context.Context, wanted []*sql.Question) error {
 		err := w.await(ctx, func() error { return w.feed.Address(ctx, q.Address) }, script)
 		if errors.Is(err, errPrivate) {
 			continue
+		}
+		if errors.Is(err, explorer.ErrSpent) {
+			break // it is told of the rest when the budget bears it
 		}
 		if err != nil {
 			return err
@@ -160,5 +164,9 @@ func (w *wishing) ping(ctx context.Context) error {
 		return nil
 	}
 	w.pinged = w.now()
-	return w.feed.Ping(ctx)
+	err := w.feed.Ping(ctx)
+	if errors.Is(err, explorer.ErrSpent) {
+		return nil // what it tells is a sign of life too
+	}
+	return err
 }
