@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pelletier/go-toml/v2/unstable"
+
 	"btcwatch/alerts"
 	"btcwatch/watchlist"
 )
@@ -101,7 +103,7 @@ func oneOfWords[T ~string](s *section, key string, known []T) []T {
 // filled reads a list that, where it is there, holds something.
 func filled(s *section, key string) []string {
 	list := s.texts(key)
-	if s.has(key) && len(list) == 0 {
+	if child := s.node.children[key]; child != nil && child.kind == unstable.Array && len(child.items) == 0 {
 		s.fault(key, "an empty list, so the rule can never match; name what it is to match, or leave the key out")
 	}
 	return list
