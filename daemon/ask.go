@@ -358,12 +358,12 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 	}
 	switch {
 	case recorded.Invented > 0:
-		err = fmt.Errorf("%w: %s shows %d transactions in blocks that do not hold them", explorer.ErrLying, e.Name, recorded.Invented)
+		err = fmt.Errorf("%w: %s shows payments in blocks that do not hold them (%d)", explorer.ErrLying, e.Name, recorded.Invented)
 		if len(recorded.Deep) == recorded.Invented && !a.sharesOurs(ctx, e, recorded.Deep[0]) {
 			err = contested{err}
 		}
 	case recorded.Astray > 0:
-		err = fmt.Errorf("%w: %s shows %d transactions in blocks that are not on the chain followed", explorer.ErrUnavailable, e.Name, recorded.Astray)
+		err = fmt.Errorf("%w: %s shows payments in blocks that are not on the chain followed (%d)", explorer.ErrUnavailable, e.Name, recorded.Astray)
 	}
 	return recorded.News, held, err
 }

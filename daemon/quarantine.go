@@ -38,6 +38,15 @@ func provable(err error) bool {
 	return errors.Is(err, explorer.ErrLying) && !errors.Is(err, chain.ErrEarly) && !errors.As(err, &word)
 }
 
+// countLie counts an answer that was found false when it was held to the chain.
+// What shows itself in the answer alone its client has counted.
+func (h *health) countLie(name string, err error) {
+	var counted *explorer.Error
+	if pace := h.asked[name]; pace != nil && provable(err) && !errors.As(err, &counted) {
+		pace.Refuted()
+	}
+}
+
 // catch takes down a lie.
 func (h *health) catch(name string, now time.Time, err error) {
 	if h.settings.Quarantine == 0 || !provable(err) {
