@@ -83,6 +83,18 @@ func PresetRules() []string {
 	return names
 }
 
+// PresetSeverity is that of a default rule without configuration.
+func PresetSeverity(name string) Severity {
+	switch name {
+	case ruleOwn:
+		return Severe
+	case ruleDust:
+		return Info
+	}
+	all := presets()
+	return all[slices.IndexFunc(all, func(p preset) bool { return p.name == name })].severity
+}
+
 // judge decides how severe a payment is, and which rules say so. ok is false
 // where nothing is to be told: one of our own addresses that met no listing.
 //
@@ -95,11 +107,11 @@ func (rs Rules) judge(p Payment) (worst Severity, names []string, ok bool) {
 	mine := own(p.Listings)
 	switch {
 	case mine:
-		if severity, holds := rs.preset(ruleOwn, Severe, p); holds && slices.ContainsFunc(p.Counterparties, listed) {
+		if severity, holds := rs.preset(ruleOwn, PresetSeverity(ruleOwn), p); holds && slices.ContainsFunc(p.Counterparties, listed) {
 			matched(ruleOwn, severity)
 		}
 	case rs.dust(p):
-		severity, _ := rs.preset(ruleDust, Info, p)
+		severity, _ := rs.preset(ruleDust, PresetSeverity(ruleDust), p)
 		matched(ruleDust, severity)
 	default:
 		ok = true // recorded, and in the daily report where no rule makes more of it
@@ -116,6 +128,10 @@ func (rs Rules) judge(p Payment) (worst Severity, names []string, ok bool) {
 	}
 	return worst, names, ok
 }
+
+// Judge says how severe a payment is, and which rules say so; told is false where
+// nothing is, not even in the daily report.
+func (p Payment) Judge() (worst Severity, rules []string, told bool) { return p.Rules.judge(p) }
 
 // preset says how severe a default rule is for a payment, and whether it holds
 // of it, where a rule of the configuration has taken its place or none has.
@@ -190,10 +206,14 @@ func (rs Rules) holds(r Rule, p Payment) bool {
 		(len(r.Dates) == 0 || slices.ContainsFunc(r.Dates, func(s Span) bool { return s.has(p.OccurredAt) }))
 }
 
+// Little says whether a payment is so little that it neither ends a rest nor
+// follows on one.
+func (rs Rules) Little(p Payment) bool { return p.little(rs.DustSat()) }
+
 // wakes says whether a payment is the first activity after a rest. Dust neither
 // ends a rest nor wakes: anybody can send it.
 func (rs Rules) wakes(r Rule, p Payment) bool {
-	if p.RestingSince == nil || p.OccurredAt.IsZero() || p.little(rs.DustSat()) {
+	if p.RestingSince == nil || p.OccurredAt.IsZero() || rs.Little(p) {
 		return false
 	}
 	return p.OccurredAt.Sub(*p.RestingSince) >= time.Duration(r.RestDays)*24*time.Hour
