@@ -104,25 +104,25 @@ func (rs Rules) judge(p Payment) (worst Severity, names []string, ok bool) {
 	matched := func(name string, severity Severity) {
 		worst, names, ok = max(worst, severity), append(names, name), true
 	}
-	mine := own(p.Listings)
+	mine, dust := own(p.Listings), rs.DustSat()
 	switch {
 	case mine:
-		if severity, holds := rs.preset(ruleOwn, PresetSeverity(ruleOwn), p); holds && slices.ContainsFunc(p.Counterparties, listed) {
+		if severity, holds := rs.preset(ruleOwn, PresetSeverity(ruleOwn), p, dust); holds && slices.ContainsFunc(p.Counterparties, listed) {
 			matched(ruleOwn, severity)
 		}
-	case rs.dust(p):
-		severity, _ := rs.preset(ruleDust, PresetSeverity(ruleDust), p)
+	case rs.dust(p, dust):
+		severity, _ := rs.preset(ruleDust, PresetSeverity(ruleDust), p, dust)
 		matched(ruleDust, severity)
 	default:
 		ok = true // recorded, and in the daily report where no rule makes more of it
 		for _, d := range presets() {
-			if severity, holds := rs.preset(d.name, d.severity, p); holds && d.about(p) {
+			if severity, holds := rs.preset(d.name, d.severity, p, dust); holds && d.about(p) {
 				matched(d.name, severity)
 			}
 		}
 	}
-	for _, r := range rs {
-		if r.Over == 0 && !r.takesPlace() && (!mine || slices.Contains(r.Basis, basisOwn)) && rs.holds(r, p) {
+	for i := range rs {
+		if r := &rs[i]; r.Over == 0 && !r.takesPlace() && (!mine || slices.Contains(r.Basis, basisOwn)) && r.holds(&p, dust) {
 			matched(r.Name, r.Severity)
 		}
 	}
@@ -135,7 +135,7 @@ func (p Payment) Judge() (worst Severity, rules []string, told bool) { return p.
 
 // preset says how severe a default rule is for a payment, and whether it holds
 // of it, where a rule of the configuration has taken its place or none has.
-func (rs Rules) preset(name string, severity Severity, p Payment) (Severity, bool) {
+func (rs Rules) preset(name string, severity Severity, p Payment, dust int64) (Severity, bool) {
 	r := rs.named(name)
 	if r == nil {
 		return severity, true
@@ -143,7 +143,7 @@ func (rs Rules) preset(name string, severity Severity, p Payment) (Severity, boo
 	if r.Given {
 		severity = r.Severity
 	}
-	return severity, rs.holds(*r, p)
+	return severity, r.holds(&p, dust)
 }
 
 func (rs Rules) named(name string) *Rule {
@@ -155,15 +155,21 @@ func (rs Rules) named(name string) *Rule {
 	return nil
 }
 
-func (r Rule) takesPlace() bool { return slices.Contains(PresetRules(), r.Name) }
+func (r *Rule) takesPlace() bool {
+	switch r.Name {
+	case ruleOwn, ruleDust, ruleIn, ruleOut, basisList, basisSeiz:
+		return true
+	}
+	return false
+}
 
 // dust says whether a payment is only worth a line in the daily report.
-func (rs Rules) dust(p Payment) bool {
-	if !p.little(rs.DustSat()) {
+func (rs Rules) dust(p Payment, dust int64) bool {
+	if !p.little(dust) {
 		return false
 	}
 	r := rs.named(ruleDust)
-	return r == nil || rs.holds(*r, p)
+	return r == nil || r.holds(&p, dust)
 }
 
 // DustSat is the most satoshis of incoming money that are dust.
@@ -183,16 +189,18 @@ func (rs Rules) Rests() bool {
 // Own addresses count for none that does not name them.
 func (rs Rules) OverTime(p Payment) []Rule {
 	var all []Rule
-	for _, r := range rs {
-		if r.Over > 0 && (!own(p.Listings) || slices.Contains(r.Basis, basisOwn)) && rs.holds(r, p) {
-			all = append(all, r)
+	dust := rs.DustSat()
+	for i := range rs {
+		if r := &rs[i]; r.Over > 0 && (!own(p.Listings) || slices.Contains(r.Basis, basisOwn)) && r.holds(&p, dust) {
+			all = append(all, *r)
 		}
 	}
 	return all
 }
 
-// holds says whether all conditions of a rule hold of a payment.
-func (rs Rules) holds(r Rule, p Payment) bool {
+// holds says whether all conditions of a rule hold of a payment. dust is the most
+// satoshis that are.
+func (r *Rule) holds(p *Payment, dust int64) bool {
 	return oneOf(r.Direction, p.Direction) &&
 		(r.MinSat == nil || p.AmountSat == nil || *p.AmountSat >= *r.MinSat) &&
 		(r.MaxSat == nil || p.AmountSat != nil && *p.AmountSat <= *r.MaxSat) &&
@@ -202,7 +210,7 @@ func (rs Rules) holds(r Rule, p Payment) bool {
 		oneOf(r.Entity, p.Entity) &&
 		oneOf(r.Grade, p.Proof) &&
 		(len(r.Counterparty) == 0 || slices.ContainsFunc(p.Counterparties, r.meets)) &&
-		(r.RestDays == 0 || rs.wakes(r, p)) &&
+		(r.RestDays == 0 || r.wakes(p, dust)) &&
 		(len(r.Dates) == 0 || slices.ContainsFunc(r.Dates, func(s Span) bool { return s.has(p.OccurredAt) }))
 }
 
@@ -212,15 +220,15 @@ func (rs Rules) Little(p Payment) bool { return p.little(rs.DustSat()) }
 
 // wakes says whether a payment is the first activity after a rest. Dust neither
 // ends a rest nor wakes: anybody can send it.
-func (rs Rules) wakes(r Rule, p Payment) bool {
-	if p.RestingSince == nil || p.OccurredAt.IsZero() || rs.Little(p) {
+func (r *Rule) wakes(p *Payment, dust int64) bool {
+	if p.RestingSince == nil || p.OccurredAt.IsZero() || p.little(dust) {
 		return false
 	}
 	return p.OccurredAt.Sub(*p.RestingSince) >= time.Duration(r.RestDays)*24*time.Hour
 }
 
 // meets says whether a counterparty is listed on a basis that the rule names.
-func (r Rule) meets(c Counterparty) bool {
+func (r *Rule) meets(c Counterparty) bool {
 	if slices.Contains(r.Counterparty, Anybody) && listed(c) {
 		return true
 	}
