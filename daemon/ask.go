@@ -218,12 +218,12 @@ func (a *asker) failed(ctx context.Context, e *explorer.Explorer, i *item, err e
 // it reads the mempool and the newest history, and all of it where the newest
 // pages do not explain the counters.
 func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
-	began := a.now()
+	began, tip := a.now(), a.health.tipOf(e.Name)
 	counters, err := e.Addresses.Counters(ctx, q.Address)
 	if err != nil {
 		return err
 	}
-	a.given.counted(q.Script, total{e.Name, q.Address, counters.Transactions, a.health.tipOf(e.Name), began})
+	a.given.counted(q.Script, total{e.Name, q.Address, counters.Transactions, tip, began})
 	whole := func() { a.given.complete(askedOf{q.Script, e.Name}, began) }
 	before := q.Asked[e.Name]
 	same := q.Known && counters.Signal == before.Signal && !before.Failed

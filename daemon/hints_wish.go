@@ -39,6 +39,9 @@ func (h *hintListener) wish(ctx context.Context, w *wishing) error {
 		}
 	}
 	for ctx.Err() == nil {
+		if !h.health.trusted(h.from.Name) {
+			return errNotTrusted
+		}
 		wanted, err := h.list(ctx)
 		if err != nil {
 			return err
@@ -123,6 +126,9 @@ func (w *wishing) bring(ctx context.Context, wanted []*sql.Question) error {
 // cannot bear a script hang up on whoever wishes for it, and then it is known
 // which one it was.
 func (w *wishing) await(ctx context.Context, put func() error, script string) error {
+	if !w.health.trusted(w.from.Name) {
+		return errNotTrusted
+	}
 	if err := put(); err != nil {
 		return err
 	}
