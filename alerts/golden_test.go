@@ -185,7 +185,14 @@ func samples(t *testing.T) map[string]Alert {
 		Network: "mainnet", Start: 3, Height: 840_000, Depth: 7, OldTip: someBlock, At: at("2026-03-01T12:30:45Z"),
 		RestsOn: "the agreement of Blockstream and mempool.space on block 840,000",
 	}
+	often := Accumulated{
+		Network: "mainnet", Address: articleOne, Label: "Botobekov article, address 1 of 2", Listings: []Listing{pressListing()}, Proof: Reported,
+		Rule: Rule{Name: "structuring", Severity: High, Over: 72 * time.Hour}, At: at("2026-03-01T12:00:05Z"),
+		Window: Window{Rule: "structuring", From: at("2026-02-27T08:00:00Z"), To: at("2026-03-01T12:00:00Z"), Count: 12, SumSat: 150_000_000, Unknown: 1,
+			TxIDs: []string{someTxID, someBlock}, More: 10},
+	}
 	return map[string]Alert{
+		"rule":         often.Alert(testKey()),
 		"stopped":      stopped.Alert(testKey()),
 		"goes-on":      GoesOn{Network: "mainnet", Episode: 12, Height: 840_300, At: at("2026-03-01T12:30:45Z")}.Alert(testKey()),
 		"refollowed":   refollowed.Alert(testKey()),

@@ -64,7 +64,7 @@ func (a Accumulated) Alert(key Key) Alert {
 func (a Accumulated) summary(d Data) string {
 	what := fmt.Sprintf("%s of together %s", count(int(a.Window.Count), "payment", "payments"), btc(a.Window.SumSat))
 	if a.Window.Unknown > 0 {
-		what += fmt.Sprintf(" (and %s of which the amount is not known)", count(int(a.Window.Unknown), "payment", "payments"))
+		what += fmt.Sprintf(" (%s of them of an amount that is not known, and not in the sum)", grouped(a.Window.Unknown))
 	}
 	text := fmt.Sprintf("%s at %s within %s: the rule %s", what, named(d), days(a.Rule.Over), clean(a.Rule.Name))
 	if a.Proof != Proven {
