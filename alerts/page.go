@@ -68,6 +68,7 @@ func (p *page) payment(d Data, zone *time.Location) {
 	p.add("listed", namings(d.Listings)...)
 	p.add("transaction", clean(d.TxID))
 	p.add("net effect", d.effect())
+	p.add("worth", d.worth())
 	p.add("balance", d.balance())
 	p.add("state", d.standing())
 	p.add("grade", d.grade())

@@ -22,7 +22,7 @@ func Subject(b Body) string {
 	}
 	amount := "amount not known"
 	if d.AmountSat != nil {
-		amount = btc(*d.AmountSat)
+		amount = d.amount()
 	}
 	name := shorten(clean(d.Label), 80)
 	if name == "" {
