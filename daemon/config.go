@@ -32,6 +32,7 @@ type Config struct {
 	Heartbeat   HeartbeatSettings
 	Canary      CanarySettings
 	Privacy     PrivacySettings
+	Fiat        FiatSettings
 
 	lines map[string]int
 }

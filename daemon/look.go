@@ -97,7 +97,7 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	sight.Software = e.Software()
 	sight.Family = e.Witness().Software
 	if sight.Err == nil {
-		p := &looker{ctx: ctx, sight: &sight, e: e, most: questionsOf(perSecond)}
+		p := &looker{ctx: ctx, sight: &sight, e: e, most: questionsOf(perSecond), fiat: config.Fiat.Currency}
 		p.abilities()
 		if guard != nil && sight.Hears {
 			p.e = guard(e) // what it hears of addresses is disclosed
