@@ -54,6 +54,16 @@ func (d Data) amount() string {
 	return text
 }
 
+// amountSaid is amount for a sentence that may end in "proven", which the rate
+// never is.
+func (d Data) amountSaid() string {
+	text := btc(*d.AmountSat)
+	if d.AmountFiat != nil {
+		text += " (" + d.AmountFiat.words() + " by the rate of " + clean(d.AmountFiat.Source) + ")"
+	}
+	return text
+}
+
 // words is the amount as people read it: 1,234.50 EUR.
 func (a AmountFiat) words() string { return groupedDecimal(clean(a.Value)) + " " + clean(a.Currency) }
 
