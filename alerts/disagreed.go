@@ -52,7 +52,7 @@ func (d Disagreement) Alert(key Key) Alert {
 		ID:       key.ID(d.Network, ExplorerDisagreed, d.Explorer, episode),
 		Type:     ExplorerDisagreed,
 		Severity: severity,
-		About:    "service",
+		About:    d.reader(),
 		Quiet:    !d.Told,
 		Thread:   key.thread(d.Network, "disagreement "+episode),
 		At:       d.At,
@@ -61,6 +61,15 @@ func (d Disagreement) Alert(key Key) Alert {
 		Since: moment(d.Since), ObservedAt: moment(d.At), Summary: summary, Next: d.next(),
 		Disagreement: &Disagreed{Kind: d.Kind, Other: d.Other, Said: clean(d.Said), OtherSaid: clean(d.OtherSaid), Episode: d.Episode},
 	})
+}
+
+// reader is whose channels hear of it: those who work on payments where what is
+// recorded of one rests on it. Which unconfirmed payments a node keeps does not.
+func (d Disagreement) reader() string {
+	if d.TxID != "" && d.Kind != "mempool" {
+		return "payment"
+	}
+	return "service"
 }
 
 func (d Disagreement) about() string {

@@ -2,9 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 )
 
@@ -60,12 +57,7 @@ func stages() []stage {
 // channel took each of them at least once, with the same bytes.
 func TestKilledAtEachStage(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "btcwatch")
-	build := exec.Command("go", "build", "-o", binary, "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := built(t)
 	for name, turn := range map[string]func(*scene){"a block": (*scene).goOn, "a reorganisation": (*scene).turn} {
 		t.Run(name, func(t *testing.T) {
 			s := newFollowed(t, 3)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -327,15 +326,5 @@ allow_private = true
 // launch starts the program.
 func (k *killing) launch() *program {
 	k.t.Helper()
-	cmd := exec.Command(k.binary, "run", "--config", k.conf)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(setting string) bool {
-		return strings.HasPrefix(setting, "PG") || strings.HasPrefix(setting, "NOTIFY_SOCKET=") || strings.HasPrefix(setting, "WATCHDOG_") || strings.HasPrefix(setting, "JOURNAL_STREAM=")
-	})
-	cmd.Stdout, cmd.Stderr = k.log, k.log
-	p, err := startProgram(k.t, cmd)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	k.t.Cleanup(p.kill)
-	return p
+	return launch(k.t, k.binary, k.conf, k.log)
 }

@@ -197,8 +197,7 @@ func (m *missing) spenderOf(ctx context.Context, u sql.Unconfirmed, parent chain
 			return nil, nil, err
 		}
 		spends, err := e.Spends.Spends(ctx, parent)
-		m.beat()
-		if err != nil {
+		if m.passedOver(ctx, e, err) {
 			continue
 		}
 		other := otherSpend(u, parent, spends)
@@ -209,11 +208,25 @@ func (m *missing) spenderOf(ctx context.Context, u sql.Unconfirmed, parent chain
 			return nil, nil, err
 		}
 		tx, err := e.Transactions.Transaction(ctx, *other)
-		if err == nil && spendsOne(tx, u) {
+		if !m.passedOver(ctx, e, err) && spendsOne(tx, u) {
 			return tx, e, nil
 		}
 	}
 	return nil, nil, ctx.Err()
+}
+
+// passedOver says whether an explorer did not answer, so that the next one is
+// asked, which is counted.
+func (m *missing) passedOver(ctx context.Context, e *explorer.Explorer, err error) bool {
+	m.beat()
+	if ctx.Err() != nil {
+		return true
+	}
+	m.health.note(e.Name, forTransactions, err)
+	if err != nil && !errors.Is(err, explorer.ErrNotFound) && !notPut(err) {
+		m.health.failedOver(e.Name)
+	}
+	return err != nil
 }
 
 // otherSpend gives a transaction that is said to spend what a payment spends of

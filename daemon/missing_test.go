@@ -116,6 +116,36 @@ func TestMissingRoundHasABudget(t *testing.T) {
 	}
 }
 
+// mute knows each transaction and says of none who spends it.
+type mute struct{ *ledgerOf }
+
+func (mute) Spends(context.Context, chainhash.Hash) ([]*explorer.Spend, error) {
+	return nil, &explorer.Error{Kind: explorer.ErrUnavailable}
+}
+
+// Who does not say who spends a payment's money is passed over for another one,
+// which is counted and held against it.
+func TestPassedOverWhereItDoesNotSayWhoSpends(t *testing.T) {
+	t.Parallel()
+	paid, by := payment(1, 2, 0), payment(1, 2, 7)
+	m, l := newMissed(t, 4*time.Second, paid)
+	l.replace(paid, 0, by)
+	m.explorers = append(m.explorers, &explorer.Explorer{Name: "mute", Transactions: mute{l}, Spends: mute{l}}) // it is first in the second turn
+	if err := m.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m.stands(t)[paid.ID] {
+		t.Error("the replacement was not found")
+	}
+	s := m.health.each["mute"]
+	if s == nil || s.failed == 0 || s.err == nil {
+		t.Errorf("that it was passed over is not counted: %+v", s)
+	}
+	if one := m.health.each["one"]; one == nil || one.failed != 0 || one.err != nil {
+		t.Errorf("who answered is blamed: %+v", one)
+	}
+}
+
 // While the follower may still prove the replacement, the payment waits.
 func TestHeldReplacementWaits(t *testing.T) {
 	t.Parallel()

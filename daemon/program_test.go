@@ -1,8 +1,13 @@
 package daemon
 
 import (
+	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +19,35 @@ type program struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 	err   error // of its end
+}
+
+// built makes the program as it is shipped.
+func built(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "btcwatch")
+	build := exec.Command("go", "build", "-o", binary, "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// launch starts the program with a configuration, in no environment that says
+// anything else.
+func launch(t *testing.T, binary, conf string, log io.Writer) *program {
+	t.Helper()
+	cmd := exec.Command(binary, "run", "--config", conf)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(setting string) bool {
+		return strings.HasPrefix(setting, "PG") || strings.HasPrefix(setting, "NOTIFY_SOCKET=") || strings.HasPrefix(setting, "WATCHDOG_") || strings.HasPrefix(setting, "JOURNAL_STREAM=")
+	})
+	cmd.Stdout, cmd.Stderr = log, log
+	p, err := startProgram(t, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	return p
 }
 
 // startProgram starts it. The kernel kills it when the thread that forked it

@@ -22,7 +22,7 @@ type lie struct {
 	hides  hides                           // what nobody has who lies so
 	words  string                          // one of which is the state of who lies so
 	late   string                          // the kinds that are named by the fourth poll, when two more blocks have come
-	unseen string                          // the kinds of which no block and no answer says that they lie so
+	unseen string                          // the kinds that no answer of theirs gives away who lie so (the reasons are below)
 
 	together bool // who say the same are told of as one: the first that said it is named
 }
@@ -38,6 +38,16 @@ const (
 )
 
 const all = "esplora electrum blockbook"
+
+// Why nobody is named for a lie that is marked unseen. Nothing is believed for any
+// of them: the truth is recorded in each trial.
+//   - A transaction twice, by electrum, is twice on its list, which honest servers
+//     show too while a block comes: each is taken once.
+//   - Now one branch, now another, is what a balancer before differing servers
+//     shows: it is lagging where that lasts, and each branch is weighed by its work.
+//   - Hostile words in fields that nobody reads are no answer to any question.
+//   - One transaction of each list, by blockbook, under a count of all: versions of
+//     it cut lists off, so such an answer counts as incomplete, and as nothing else.
 
 // allLies are those of the model of threats, L1 to L15, and two failures that
 // are no lies. L10 is not among them: see TestBlocksOfOneOperator.

@@ -13,7 +13,9 @@ import (
 
 // How long an explorer is left alone that says "too many requests": as long
 // as it asks, up to longestPause; where it does not say, doubling from
-// firstPause to lastPause. Who denies access is left alone for as long as it asks.
+// firstPause to lastPause. Who denies access is left alone for as long as it asks;
+// where it does not say, in the same way from its second denial in a row on: the
+// first may be of that one question.
 const (
 	longestPause = 24 * time.Hour
 	firstPause   = 5 * time.Second
@@ -45,7 +47,8 @@ type Pace struct {
 	pausedUntil time.Time
 	denied      bool    // the pause is for access that was denied
 	spent       []Spent // of the budget, oldest first
-	strikes     int     // refusals for speed since the last success
+	strikes     int     // pauses since the last success
+	denials     int     // of access since the last success
 	attempts    int     // at a connection, since the last that succeeded
 	recoversAt  time.Time
 }
@@ -125,11 +128,15 @@ func (p *Pace) pausing() error {
 	return &Error{Kind: ErrRateLimited, RetryAfter: left, Detail: "not asked: it wants to be left alone"}
 }
 
-// deny is pause for an explorer that denied access.
+// deny is pause for an explorer that denied access; 0: it is not left alone yet.
 func (p *Pace) deny(asked time.Duration) time.Duration {
-	pause := p.pause(asked)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.denials++
+	if asked <= 0 && p.denials < 2 {
+		return 0
+	}
+	pause := p.leaveAlone(asked)
 	p.denied = true
 	return pause
 }
@@ -139,6 +146,10 @@ func (p *Pace) deny(asked time.Duration) time.Duration {
 func (p *Pace) pause(asked time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.leaveAlone(asked)
+}
+
+func (p *Pace) leaveAlone(asked time.Duration) time.Duration {
 	pause := min(asked, longestPause)
 	if asked <= 0 {
 		pause = p.chosenPause()
@@ -190,7 +201,7 @@ func (p *Pace) sent() {
 func (p *Pace) succeeded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.strikes = 0
+	p.strikes, p.denials = 0, 0
 	p.lastSuccess = p.now().UTC()
 }
 

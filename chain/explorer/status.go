@@ -35,7 +35,7 @@ func (c *client) unsuccessful(res *http.Response, q question) error {
 	if res.StatusCode == http.StatusTooManyRequests || (res.StatusCode == http.StatusServiceUnavailable && asked > 0) {
 		e.RetryAfter = c.pace.pause(asked)
 	}
-	if res.StatusCode == http.StatusForbidden && errors.Is(kind, ErrRefused) && asked > 0 {
+	if res.StatusCode == http.StatusForbidden && errors.Is(kind, ErrRefused) {
 		e.RetryAfter = c.pace.deny(asked)
 	}
 	return e
