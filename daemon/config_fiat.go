@@ -50,6 +50,10 @@ func (l *loader) fiat(s *section) {
 		return
 	}
 	set.Currency = currency
+	if set.CSV == "" && set.Every > set.MaxAge {
+		s.fault("every", "%s is longer than max_age, %s, so that there would often be no rate near a payment; ask more often, or let a rate be further away",
+			plain(set.Every), plain(set.MaxAge))
+	}
 	if set.CSV != "" {
 		l.fiatTable(s, set)
 	}

@@ -215,6 +215,11 @@ func TestPaymentsAreToldInFiat(t *testing.T) {
 	w.config.Fiat = FiatSettings{Currency: euro(), Every: time.Second, MaxAge: time.Hour}
 	w.began(ledger)
 	w.await("1", `SELECT count(*) FROM btcwatch.rate`)
+	for _, server := range w.servers {
+		if err := server.Faults.Await(t.Context(), "/v1/prices", 1); err != nil {
+			t.Fatal(err)
+		}
+	}
 	paid := must(wallet.Pay(t.Context(), chaintest.Output{Script: a.Script, Value: 1_500_000}))
 	told := w.word(alerts.TransactionSeen, paid, a)
 	if want := (alerts.AmountFiat{Value: "1234.56", Currency: "EUR", Source: "one", Time: quoted}); told.AmountFiat == nil || *told.AmountFiat != want {
@@ -319,6 +324,7 @@ func TestFiatSettings(t *testing.T) {
 		"currency = \"EUR\"\ncsv = \"" + table + ".none\"": {"8: fiat.csv: " + table + ".none cannot be read"},
 		"currency = \"EUR\"\nevery = \"1s\"":               {"8: fiat.every: 1s is out of bounds"},
 		"currency = \"EUR\"\nmax_age = \"72h\"":            {"8: fiat.max_age: 72h is out of bounds"},
+		"currency = \"EUR\"\nevery = \"2h\"":               {"8: fiat.every: 2h is longer than max_age, 1h"},
 		"currency = \"EUR\"\nrate = \"5\"":                 {"8: fiat.rate: unknown key"},
 		"currency = 5":                                     {"7: fiat.currency: a whole number stands here"},
 	} {
