@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func briefly(b Body) string {
 	d := b.Data
 	switch b.Type {
 	case WatchBlind, WatchRestored, ExplorerFailing, ExplorerRecovered, ChainQuiet, ChainStuck, ChainReorged, ChannelFailing, ChannelTest, ReportDaily:
-		return sentence(d.Summary)
+		return sentence(withoutNames(d.Summary))
 	}
 	what, ok := map[Type]string{
 		TransactionSeen:      "A payment was seen, not confirmed yet",
@@ -54,6 +55,15 @@ func briefly(b Body) string {
 	}
 	return what + "."
 }
+
+// longWord is an address, a transaction id or a hash, for no word of ours and no
+// number has so many letters and digits in a row; or what is left of one where a
+// text was cut off.
+var longWord = regexp.MustCompile(`[0-9A-Za-z]{25,}…?|[0-9A-Za-z]+…`)
+
+// withoutNames leaves out of a sentence the addresses and transactions that it
+// names: why an explorer fails is said by the question that it failed at.
+func withoutNames(text string) string { return longWord.ReplaceAllString(text, "…") }
 
 // headline is the first line of an alert in a chat.
 func (w detail) headline(b Body) string {

@@ -88,7 +88,7 @@ func TestFaultsAreFoundBeforeAnythingIsSent(t *testing.T) {
 		{"webhook", `url = "https://x/"`, "secret_file is missing"},
 		{"webhook", `url = "https://x/"` + "\n" + `secret_file = "` + dir + `/none"`, "no such file"},
 		{"webhook", `url = "https://x/"` + "\n" + `secret_file = "` + secretFile(t, "") + `"`, "is empty"},
-		{"webhook", `url = "https://x/"` + "\n" + `secret_file = "` + secretFile(t, "hunter2") + `"`, "openssl rand"},
+		{"webhook", `url = "https://x/"` + "\n" + `secret_file = "` + secretFile(t, "hunter2") + `"`, "neither with whsec_ nor with whsk_; make a secret with: printf 'whsec_%s\\n' \"$(openssl rand"},
 		{"webhook", `url = "https://x/"` + "\n" + `secret_file = "` + secretFile(t, "whsec_c2hvcnQ=") + `"`, "24 to 64 bytes"},
 		{"webhook", `url = "https://x/"` + "\n" + `timeout = "5"` + "\n" + `secret_file = "` + long + `"`, "is no duration"},
 		{"webhook", `url = "https://x/"` + "\n" + `ca_file = "` + long + `"` + "\n" + `secret_file = "` + long + `"`, "no certificate"},

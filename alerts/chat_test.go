@@ -188,6 +188,31 @@ func TestBriefTellsNobodyElsesBusiness(t *testing.T) {
 	}
 }
 
+// TestBriefNamesNothingInReasons: why something does not work is said by the
+// question that was asked, and that names the address or the transaction.
+func TestBriefNamesNothingInReasons(t *testing.T) {
+	now := at("2026-03-01T12:00:00Z")
+	chat := openAt(t, "slack", good(t)["slack"], now).(*slack)
+	manager := openAt(t, "alertmanager", good(t)["alertmanager"], now).(*alertmanager)
+	const witness = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+	for _, named := range []string{articleOne, articleTwo, witness, strings.ToUpper(witness), someTxID} {
+		o := outage("some.example")
+		o.Reason = "fetch mempool of " + named + " from some.example: lying: "
+		o.Reason += strings.Repeat("x ", (maxText-20-len(o.Reason))/2) + named // it is cut off within
+		caught, unseen := o, o
+		caught.Caught = true
+		unseen.Kind, unseen.Name = "mempool", "mempool"
+		for _, a := range []Alert{o.ExplorerFailing(testKey()), caught.ExplorerFailing(testKey()), unseen.Blind(testKey())} {
+			m := message(t, a)
+			for kind, text := range map[string]string{"slack": string(chat.payload(m)), "alertmanager": string(encodeJSON(manager.alerts(m)))} {
+				if strings.Contains(text, named[:12]) || !strings.Contains(text, "fetch mempool of … from some.example: lying") {
+					t.Errorf("%s shows %s: %s", kind, named, text)
+				}
+			}
+		}
+	}
+}
+
 func TestUnknownTypesAreBriefToo(t *testing.T) {
 	b, _ := Decode(samples(t)["seen"].Body)
 	b.Type = "rule.of the desk"

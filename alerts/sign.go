@@ -77,5 +77,8 @@ func readSigner(line string) (signer, error) {
 	case kind == "whpk":
 		return nil, errors.New("secret_file: whpk_ is a public key, which the receiver needs; sign with the private one, whsk_")
 	}
+	if kind != "whsec" {
+		return nil, errors.New("secret_file: a line in it begins neither with whsec_ nor with whsk_; make a secret with: printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\"")
+	}
 	return nil, errors.New(shared)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"btcwatch/alerts"
+	"btcwatch/chain"
 	"btcwatch/sql"
 )
 
@@ -43,12 +44,20 @@ func (c *alertsList) chosen() (sql.Chosen, error) {
 		return chosen, wrongUsef("--severity: %s", err)
 	}
 	if c.Type != "" && !slices.Contains(alerts.Types(), alerts.Type(c.Type)) {
-		return chosen, wrongUsef("--type %q: there is no such type of alert", tame(c.Type))
+		return chosen, wrongUsef("--type %q: there is no such type of alert: use %s", tame(c.Type), typeWords())
 	}
 	if c.Since != "" {
 		chosen.Since, err = readMoment("--since", c.Since)
 	}
 	return chosen, err
+}
+
+func typeWords() string {
+	var words []string
+	for _, t := range alerts.Types() {
+		words = append(words, string(t))
+	}
+	return strings.Join(words, ", ")
 }
 
 // filtered says whether alerts were left out that the list would else show.
@@ -65,6 +74,13 @@ func (c *alertsList) Run(s *session) error {
 	config, err := s.config()
 	if err != nil {
 		return err
+	}
+	if c.Address != "" {
+		address, err := chain.ParseAddress(c.Address, config.Network)
+		if err != nil {
+			return wrongUsef("--address: %s", err) // an empty list would read as "none"
+		}
+		chosen.Address = address.Text
 	}
 	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
 		rows, err := store.Alerts(ctx, chosen)
@@ -90,7 +106,7 @@ func (c *alertsList) print(s *session, rows []sql.AlertRow) error {
 	case c.JSON:
 		return printJSON(s.Out, rows...)
 	case len(rows) == 0 && c.filtered():
-		s.say("No alert is so; without options the list shows more.")
+		s.say("No alert is so%s; without options the list shows more.", c.unseen())
 		return nil
 	case len(rows) == 0 && c.All:
 		s.say("No alert is recorded.")
@@ -100,6 +116,14 @@ func (c *alertsList) print(s *session, rows []sql.AlertRow) error {
 		return nil
 	}
 	return alertTable(rows).print(s.Terminal)
+}
+
+// unseen says where an empty list did not look.
+func (c *alertsList) unseen() string {
+	if c.All {
+		return ""
+	}
+	return " (--all looks also at those for the daily report only)"
 }
 
 // shownID is how much of an id a table shows: enough to tell a million apart.

@@ -73,6 +73,8 @@ type checkup struct {
 	best     *int32 // tip of those that answered; nil: none did
 
 	addresses []chain.Address // that explorers may be asked about, as recorded
+	suspects  []sql.Quarantine
+	unwatched bool // the watch has begun, and no daemon runs
 }
 
 func (c *checkup) add(f finding) { c.findings = append(c.findings, f) }
@@ -170,10 +172,14 @@ func (c *checkup) print(wrong int) error {
 }
 
 func (c *checkup) allWell() string {
+	text := "Nothing is wrong"
 	if c.offline {
-		return "Nothing is wrong, as far as the database knows."
+		text += ", as far as the database knows"
 	}
-	return "Nothing is wrong."
+	if c.unwatched {
+		text += "; but no daemon runs, so nobody watches"
+	}
+	return text + "."
 }
 
 func stateColour(text string) colour {

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"btcwatch/chain/explorer"
 	"btcwatch/daemon"
 )
 
@@ -47,6 +49,9 @@ func (c *checkup) facts(f *finding, s daemon.Sight) {
 	f.Finding += "; " + software(s) + paceWords(perSecond, f.PaceUsed)
 	f.Finding += "; gives " + abilityWords(s.Can)
 	for _, a := range s.Can {
+		if errors.Is(a.Err, explorer.ErrLying) {
+			f.State, f.Do = isWrong, "what it says there is false; take another explorer in its place"
+		}
 		if a.Err != nil {
 			f.Finding += fmt.Sprintf("; did not give %s: %s", a.Name, failure(a.Err))
 		}

@@ -85,7 +85,7 @@ func difference(d daemon.Difference) finding {
 func (c *checkup) corroboration() {
 	var answering []daemon.Sight
 	for _, s := range c.sights {
-		if s.Err == nil {
+		if c.believed(s) {
 			answering = append(answering, s)
 		}
 	}

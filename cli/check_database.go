@@ -234,6 +234,7 @@ func (c *checkup) position(ctx context.Context, store *sql.Store, leads bool) {
 		c.add(finding{Check: "position", State: isNote, Finding: text})
 		return
 	}
+	c.unwatched = !leads
 	f := finding{Check: "position", State: isFine, Height: &p.Height, RestsOn: start.RestsOn,
 		Finding: "block " + grouped(int64(p.Height)) + c.behind(p.Height) + ", resting on " + start.RestsOn}
 	if c.best != nil {

@@ -41,7 +41,18 @@ func (c *checkup) look(ctx context.Context, store *sql.Store) {
 		c.sights = daemon.Look(ctx, c.config, c.version, nil, nil)
 		return
 	}
-	guard, done := daemon.Guarding(c.config, store)
+	var err error
+	if c.suspects, err = store.Quarantines(ctx); c.unread("explorer", err) {
+		c.sights = daemon.Look(ctx, c.config, c.version, nil, nil)
+		return
+	}
+	record, done := daemon.Guarding(c.config, store)
+	guard := func(e *explorer.Explorer) *explorer.Explorer {
+		if c.suspect(e.Name) != nil {
+			return nil // in quarantine nobody is asked about addresses
+		}
+		return record(e)
+	}
 	c.sights = daemon.Look(ctx, c.config, c.version, guard, c.addresses[:min(len(c.addresses), mostCompared)])
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
@@ -70,6 +81,7 @@ func (c *checkup) sight(s daemon.Sight) finding {
 		f.Do = "it shows an old chain; if that lasts, take another explorer in its place"
 	}
 	c.facts(&f, s)
+	c.doubt(&f)
 	return f
 }
 
@@ -110,9 +122,12 @@ func remedy(s daemon.Sight, network string) string {
 // operators says on how many independent witnesses the watch rests.
 func (c *checkup) operators() {
 	f := finding{Check: "operators", State: isFine}
-	answered := map[string]bool{}
+	answered, reached := map[string]bool{}, 0
 	for _, s := range c.sights {
 		if s.Err == nil {
+			reached++
+		}
+		if c.believed(s) {
 			answered[s.Explorer.Operator] = true
 		}
 	}
@@ -120,6 +135,10 @@ func (c *checkup) operators() {
 	case all < 2:
 		f.State = isNote
 		f.Finding = "one operator runs all explorers: nobody can check it, so nothing is proven; add an explorer of another"
+	case len(answered) == 0 && reached > 0:
+		f.State = isWrong
+		f.Finding = fmt.Sprintf("none of %d answers and is believed: nobody is asked about addresses, only blocks are still read and verified", all)
+		f.Do = "see the explorers above, and add one that can be believed"
 	case len(answered) == 0:
 		f.State = isWrong
 		f.Finding = fmt.Sprintf("none of %d answers: the watch is blind", all)

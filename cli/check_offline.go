@@ -138,7 +138,7 @@ func (c *checkup) rounds(o *sql.Overview) {
 	for _, r := range o.Rounds {
 		words = append(words, r.Name+" "+c.ago(r.BeganAt))
 	}
-	f := finding{Check: "rounds", State: isFine, Finding: "last: " + strings.Join(words, ", ")}
+	f := finding{Check: "rounds", State: isFine, Finding: "last: " + strings.Join(words, ", ") + " (history and report count from the first start until they have run)"}
 	if o.TipAt != nil {
 		f.Finding += "; the block at the position is from " + c.ago(*o.TipAt)
 	}

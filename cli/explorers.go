@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
+	"btcwatch/chain/explorer"
 	"btcwatch/daemon"
 	"btcwatch/sql"
 )
@@ -65,7 +67,7 @@ func (s *session) sayNew(config *daemon.Config, list []sql.ExplorerListed) {
 func explorerTable(list []sql.ExplorerListed) *table {
 	t := &table{columns: []column{
 		{name: "NAME"}, {name: "STATE"}, {name: "SINCE (UTC)"}, {name: "TIP", right: true}, {name: "LAST GOOD ANSWER (UTC)"},
-		{name: "FAILOVERS", right: true}, {name: "LEFT/HOUR", right: true}, {name: "LEFT/DAY", right: true}, {name: "WHY", below: true},
+		{name: "FAILOVERS", right: true}, {name: "LEFT/HOUR", right: true, spare: true}, {name: "LEFT/DAY", right: true, spare: true}, {name: "WHY", below: true},
 	}}
 	for _, e := range list {
 		since, why := e.StateSince, ""
@@ -84,10 +86,10 @@ func explorerTable(list []sql.ExplorerListed) *table {
 	return t
 }
 
-// leftOf is what is left of a budget; a dash where there is none.
+// leftOf is what is left of a budget; nothing where there is none.
 func leftOf(n *int64) string {
 	if n == nil {
-		return "-"
+		return ""
 	}
 	return grouped(*n)
 }
@@ -117,6 +119,9 @@ func (c *explorersClear) Run(s *session) error {
 		}
 		err = store.ClearQuarantine(ctx, c.Name, actor, reason)
 		if errors.Is(err, sql.ErrNotQuarantined) {
+			if !slices.ContainsFunc(config.Explorers, func(e explorer.Settings) bool { return e.Name == c.Name }) {
+				return fmt.Errorf("no explorer of %s is named %q, and none of that name is in quarantine: btcwatch explorers list shows them", config.File, tame(c.Name))
+			}
 			return fmt.Errorf("%s is in no quarantine, so nothing is changed: btcwatch explorers list shows how each is found", tame(c.Name))
 		}
 		if err != nil {

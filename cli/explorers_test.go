@@ -49,6 +49,9 @@ func TestExplorersListAndClear(t *testing.T) {
 	if code, _, said := run("explorers", "clear", "a"); code != 1 || !strings.Contains(said, "in no quarantine") {
 		t.Errorf("cleared twice: exit %d, %s", code, said)
 	}
+	if code, _, said := run("explorers", "clear", "b"); code != 1 || !strings.Contains(said, `is named "b"`) || strings.Contains(said, "b is in no quarantine") {
+		t.Errorf("one that there is not: exit %d, %s", code, said)
+	}
 	if code, _, _ := run("explorers", "clear", "a", "--reason", "two\nlines"); code != 2 {
 		t.Errorf("a reason of two lines: exit %d", code)
 	}

@@ -59,7 +59,7 @@ func (s *session) qualify(watched sql.WatchedRow, count int) {
 	}
 	switch {
 	case watched.HistoryRead && count > 0:
-		s.say("From before the watch it is what an explorer shows: each payment may be proven, that there were no others is not.")
+		s.say("What is older than the watch is what explorers show: a payment of that time may be proven, but not that there were no others.")
 	case !watched.HistoryRead:
 		s.say("The history of %s before the watch has not been read to the end: this is not all of it.", watched.Address)
 	case count == 0:

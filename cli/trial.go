@@ -41,7 +41,8 @@ func (c *channelsTest) Run(s *session) error {
 	for _, key := range publicKeys(channel) {
 		s.say("The receiver verifies its signatures with the public key %s", key)
 	}
-	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+	return s.withStoreTelling(config, func(ctx context.Context, store *sql.Store, p *progress) error {
+		p.now("waiting until the test is delivered")
 		return c.send(ctx, s, config, store, set, channel)
 	})
 }
@@ -107,7 +108,7 @@ func asOwner(dir string) error {
 	if u, err := user.LookupId(name); err == nil {
 		name = u.Username
 	}
-	return fmt.Errorf("no daemon runs, and this channel ends on this machine, where what another user makes could be closed to the daemon. Nothing is sent: start the daemon, or type this as %s: sudo -u %[1]s btcwatch channels test", name)
+	return fmt.Errorf("no daemon runs, and this channel ends on this machine, where what another user makes could be closed to the daemon. Nothing is sent: start the daemon, or type this as %s: sudo -u %[1]s btcwatch channels test NAME", name)
 }
 
 const trialLook = 100 * time.Millisecond

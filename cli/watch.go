@@ -36,7 +36,7 @@ func (c *watchList) Run(s *session) error {
 			return err
 		}
 		if waiting := notTaken(config, rows); waiting > 0 {
-			s.say("%s of %s not recorded yet: btcwatch run takes them up at its start, a running one when told to reload.",
+			s.say("%s of %s not recorded yet: btcwatch run takes up what the file lists at its start, a running one when told to reload.",
 				counted(waiting, "address", "addresses"), config.File)
 		}
 		if c.JSON {

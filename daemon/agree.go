@@ -156,7 +156,7 @@ func (g *agreement) payments(ctx context.Context) error {
 // block that was verified here holds the payment, the explorer is wrong.
 func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Unshown) error {
 	answer := g.mempool.given.of(askedOf{u.Script, e.Name})
-	if answer.complete.Before(u.Since.Add(g.grace)) || answer.complete.Before(g.health.believedSince(e.Name)) || u.Height > 0 && answer.counted.tip < u.Height {
+	if answer.complete.Before(u.Since.Add(g.grace)) || answer.complete.Before(g.health.believedSince(e.Name)) || u.Height > 0 && answer.completeTip < u.Height {
 		return nil // it may have caught up since it answered
 	}
 	d := sql.Disagreement{Kind: sql.DisagreeMempool, Subject: u.TxID.String(), Explorer: e.Name, Other: u.By,
@@ -170,12 +170,12 @@ func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Un
 			return nil // on another branch it may well not be there
 		}
 		d.Kind, d.Other = sql.DisagreeTransaction, ""
-		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.counted.tip)
+		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.completeTip)
 		d.OtherSaid = fmt.Sprintf("holds it in block %d %s, which was verified here, so that %s is wrong", u.Height, u.Block, e.Name)
 		// Once may be an index that is behind its own blocks: it is read again
 		// in full (readAgain) before it is held to be false.
 		// One in quarantine is not asked, and nothing new is held against it.
-		if answer.listed.Before(u.Since.Add(2*g.grace)) || answer.listed.Before(g.health.believedSince(e.Name)) || !g.health.trusted(e.Name) {
+		if answer.listed.Before(u.Since.Add(2*g.grace)) || answer.listedTip < u.Height || answer.listed.Before(g.health.believedSince(e.Name)) || !g.health.trusted(e.Name) {
 			break
 		}
 		g.accused[e.Name] = true
@@ -184,7 +184,7 @@ func (g *agreement) unlisted(ctx context.Context, e *explorer.Explorer, u sql.Un
 		return nil
 	case u.State == alerts.Confirmed:
 		d.Kind = sql.DisagreeTransaction
-		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.counted.tip)
+		d.Said = fmt.Sprintf("does not show it at the address, and shows a tip of %d", answer.completeTip)
 		d.OtherSaid = fmt.Sprintf("shows it in block %d %s", u.Height, u.Block)
 	}
 	if u.State == alerts.Confirmed {

@@ -218,12 +218,12 @@ func (a *asker) failed(ctx context.Context, e *explorer.Explorer, i *item, err e
 // it reads the mempool and the newest history, and all of it where the newest
 // pages do not explain the counters.
 func (a *asker) news(ctx context.Context, e *explorer.Explorer, q *sql.Question) error {
-	began := a.now()
+	began, tip := a.now(), a.health.tipOf(e.Name)
 	counters, err := e.Addresses.Counters(ctx, q.Address)
 	if err != nil {
 		return err
 	}
-	a.given.counted(q.Script, total{e.Name, q.Address, counters.Transactions, a.health.tipOf(e.Name), began})
+	a.given.counted(q.Script, total{e.Name, q.Address, counters.Transactions, tip, began})
 	whole := func() { a.given.complete(askedOf{q.Script, e.Name}, began) }
 	before := q.Asked[e.Name]
 	same := q.Known && counters.Signal == before.Signal && !before.Failed
@@ -358,12 +358,12 @@ func (a *asker) record(ctx context.Context, e *explorer.Explorer, txs []*chain.T
 	}
 	switch {
 	case recorded.Invented > 0:
-		err = fmt.Errorf("%w: %s shows %d transactions in blocks that do not hold them", explorer.ErrLying, e.Name, recorded.Invented)
+		err = fmt.Errorf("%w: %s shows payments in blocks that do not hold them (%d)", explorer.ErrLying, e.Name, recorded.Invented)
 		if len(recorded.Deep) == recorded.Invented && !a.sharesOurs(ctx, e, recorded.Deep[0]) {
 			err = contested{err}
 		}
 	case recorded.Astray > 0:
-		err = fmt.Errorf("%w: %s shows %d transactions in blocks that are not on the chain followed", explorer.ErrUnavailable, e.Name, recorded.Astray)
+		err = fmt.Errorf("%w: %s shows payments in blocks that are not on the chain followed (%d)", explorer.ErrUnavailable, e.Name, recorded.Astray)
 	}
 	return recorded.News, held, err
 }

@@ -182,8 +182,8 @@ func (s *court) lead() {
 	s.jobs = []func(context.Context) error{
 		l.follower().round, l.mempool.mempoolRound, l.asker("fill").fillRound, newPast(l.asker("past"), config.Network).round,
 		newMissing(l.asker("missing"), config.Alerts.DroppedAfter).round, l.ancestors.round, l.tellList,
-		newSecond(l.asker("second")).round, newAgreement(l.asker("agree"), l.mempool, config.Health.DisagreeAfter).round,
-		(&prober{l.asker("probe"), config.Network, probePause(config.Health.Quarantine)}).round, l.health.judge,
+		newSecond(l.asker("second")).round, newAgreement(l.witnesses("agree"), l.mempool, config.Health.DisagreeAfter).round,
+		(&prober{l.witnesses("probe"), config.Network, probePause(config.Health.Quarantine)}).round, l.health.judge,
 	}
 }
 

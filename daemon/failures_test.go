@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
 	"btcwatch/chain/explorer"
 	"btcwatch/sql"
@@ -63,4 +64,32 @@ func TestFailuresAreSaved(t *testing.T) {
 	save(w.newFailures()) // of the next lead
 	save(w.newFailures())
 	expect(sql.Failure{Kind: "unavailable", Count: 4}, sql.Failure{Kind: "refused", Count: 2})
+}
+
+// TestLiesAreCounted: what is found false when it is held to the chain counts
+// like what a client finds false, and what the client has counted counts once.
+func TestLiesAreCounted(t *testing.T) {
+	t.Parallel()
+	ledger, _ := newLedger()
+	l := newLooked(t)
+	l.add("one", "esplora", "a", chaintest.NewEsplora(ledger, l.config.Network))
+	one := must(explorer.Open(l.config.Explorers[0], l.config.Network))
+	w := &watch{daemon: &daemon{Program: Program{Now: time.Now, Log: slog.New(slog.DiscardHandler)}}, config: l.config, explorers: []*explorer.Explorer{one}}
+	h := w.resumeHealth(nil)
+	lies := func(want int64, after string) {
+		t.Helper()
+		if got := one.Pace.Failures()[explorer.ErrLying.Error()]; got != want {
+			t.Errorf("after %s: %d lies, want %d", after, got, want)
+		}
+	}
+	h.note("one", forBlocks, badAnswer("one", "block 5", chain.ErrFalseBlock))
+	lies(1, "a false block")
+	h.note("one", forTransactions, &explorer.Error{Kind: explorer.ErrLying, Explorer: "one"})
+	lies(1, "what its client found")
+	h.note("one", forBlocks, badAnswer("one", "block 5", chain.ErrEarly))
+	h.note("one", forBlocks, contested{badAnswer("one", "block 5", chain.ErrFalseBlock)})
+	h.note("one", forBlocks, errUnavailable)
+	h.note("one", forBlocks, nil)
+	h.note("gone", forBlocks, badAnswer("gone", "block 5", chain.ErrFalseBlock))
+	lies(1, "what proves nothing")
 }

@@ -61,6 +61,7 @@ type health struct {
 	suspects map[string]*suspect       // by explorer: those in quarantine
 	paces    map[string]*explorer.Pace // by explorer: those with a budget
 	spent    map[string]string         // by explorer, as saved last
+	asked    map[string]*explorer.Pace // by explorer: where its failures are counted
 }
 
 // sight is what is known of one explorer. A good answer to one sort of question
@@ -83,6 +84,7 @@ func newHealth(settings HealthSettings, writer *sql.Writer, store *sql.Store, no
 		each: map[string]*sight{}, kinds: map[string]*condition{}, outages: map[string]bool{}, idle: map[string]bool{},
 		lateSince: firstSeen{}, past: map[string]flaps{},
 		freed: map[string]time.Time{}, suspects: map[string]*suspect{}, paces: map[string]*explorer.Pace{}, spent: map[string]string{},
+		asked: map[string]*explorer.Pace{},
 	}
 }
 
@@ -138,6 +140,7 @@ func (h *health) note(name, askedFor string, err error) {
 	defer h.mu.Unlock()
 	now := h.now()
 	h.of(name).note(askedFor, now, err)
+	h.countLie(name, err)
 	h.catch(name, now, err)
 	switch askedFor {
 	case forTip: // whether there are blocks to be had above them, covered says

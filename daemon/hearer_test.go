@@ -258,6 +258,32 @@ func TestWhatNobodyMayHear(t *testing.T) {
 	}
 }
 
+// TestCanaryThatIsWatched: a canary that has come to be on a list is like any
+// other address there: who is told of it is on record, and where it is
+// confidential nobody is.
+func TestCanaryThatIsWatched(t *testing.T) {
+	t.Parallel()
+	a := newAsked(t, 1, &explorer.Explorer{Name: "one"})
+	must(a.store.Watch(t.Context(), watchlist.Listing{Address: numbered(9), List: "command", Confidential: true}, "test"))
+	for _, c := range []struct {
+		canary  chain.Address
+		allowed bool
+		told    int64
+	}{{numbered(50), true, 0}, {numbered(9), false, 0}, {numbered(1), true, 1}} {
+		p := newPrivacy(&Config{Privacy: PrivacySettings{Mode: PrivacyAsk}, Canary: CanarySettings{Address: &c.canary}, Explorers: []explorer.Settings{{Name: "one"}}}, a.store, time.Now)
+		err := p.asks(t.Context(), &explorer.Explorer{Name: "one", Operator: "o"}, aboutScript(c.canary))
+		if (err == nil) != c.allowed {
+			t.Errorf("%s: %v", c.canary.Text, err)
+		}
+		if err := p.flush(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.figure(t, `SELECT coalesce(sum(asked), 0)::bigint FROM report.disclosures`); got != c.told {
+			t.Errorf("%s: %d questions on record, want %d", c.canary.Text, got, c.told)
+		}
+	}
+}
+
 // TestEveryCapabilityIsDecided: an explorer that can do something new does not
 // get past the guard unseen.
 func TestEveryCapabilityIsDecided(t *testing.T) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -69,6 +70,10 @@ func (l *leader) hintListeners(jobs *scheduler) (all []*hintListener) {
 // that the poll asks everybody about. (Confidential ones are no questions.)
 func (h *hintListener) mayAsk(all []*sql.Question) []*sql.Question { return chosenOf(all, joined) }
 
+// errNotTrusted ends a connection for hints: who is in quarantine is neither told
+// of addresses nor listened to.
+var errNotTrusted = errors.New("it is in quarantine")
+
 // run listens, and asks after what it hears of, until the context ends.
 func (h *hintListener) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -102,6 +107,9 @@ func (h *hintListener) listen(ctx context.Context) error {
 
 // connected makes a connection, and hears and wishes on it until it is lost.
 func (h *hintListener) connected(ctx context.Context) error {
+	if !h.health.trusted(h.from.Name) {
+		return errNotTrusted
+	}
 	feed, err := h.from.Hints.Listen(ctx)
 	if err != nil {
 		return err

@@ -147,6 +147,9 @@ func (d *hintsDue) await(ctx context.Context, wait time.Duration) {
 
 // askAbout asks the explorer that hinted what the poll would ask.
 func (h *hintListener) askAbout(ctx context.Context, scripts []int64) error {
+	if !h.health.trusted(h.from.Name) {
+		return errNotTrusted // others may well be asked: the poll sees to that
+	}
 	questions, err := h.store.QuestionsAbout(ctx, scripts)
 	if err != nil {
 		return err

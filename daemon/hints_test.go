@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/btcsuite/btcd/chaincfg/v2"
 
 	"btcwatch/alerts"
 	"btcwatch/chain"
@@ -312,5 +315,43 @@ func TestHintsInTheConfiguration(t *testing.T) {
 		case want >= 0 && (config.Explorers[0].Subscriptions != want || config.Explorers[1].Subscriptions != 0):
 			t.Errorf("%q: %d and %d, want %d", keys, config.Explorers[0].Subscriptions, config.Explorers[1].Subscriptions, want)
 		}
+	}
+}
+
+// TestHintsOfOneInQuarantine: it is told of no address, its hints are not
+// followed, and that says nothing of whether others see the mempool.
+func TestHintsOfOneInQuarantine(t *testing.T) {
+	t.Parallel()
+	a := newAsked(t, 2)
+	a.begun(t)
+	ledger, _ := newLedger()
+	server := chaintest.NewElectrum(ledger, &chaincfg.RegressionNetParams)
+	url, stop := server.Serve()
+	t.Cleanup(stop)
+	e := must(explorer.Open(explorer.Settings{Name: "one", Kind: "electrum", URL: url, Timeout: 5 * time.Second}, &chaincfg.RegressionNetParams))
+	t.Cleanup(func() { e.Close() })
+	a.explorers = []*explorer.Explorer{e}
+	a.health.settings = severe()
+	h := &hintListener{asker: a, from: e, most: 10, heard: &heard{}, strikes: map[string]strike{}, due: newHintsDue(a.now)}
+	w := &wishing{hintListener: h, feed: must(e.Hints.Listen(t.Context())), told: map[string]chain.Address{}, refused: map[string]bool{}}
+	defer w.feed.Close()
+	a.health.note("one", forProofs, errLie)
+	if err := h.connected(t.Context()); !errors.Is(err, errNotTrusted) {
+		t.Errorf("a connection is made: %v", err)
+	}
+	if err := w.bring(t.Context(), must(a.store.Questions(t.Context()))); !errors.Is(err, errNotTrusted) {
+		t.Errorf("a wish amid which it was caught: %v", err)
+	}
+	if err := h.wish(t.Context(), w); !errors.Is(err, errNotTrusted) {
+		t.Errorf("a connection goes on: %v", err)
+	}
+	if n := server.Faults.Count("/blockchain.scripthash.subscribe"); n != 0 {
+		t.Errorf("it was told of %d addresses", n)
+	}
+	if err := h.askAbout(t.Context(), []int64{1, 2}); !errors.Is(err, errNotTrusted) {
+		t.Errorf("a hint is followed: %v", err)
+	}
+	if c := a.health.kinds[forMempool]; c != nil && c.ailing() {
+		t.Errorf("blind for the mempool: %v", c.err)
 	}
 }

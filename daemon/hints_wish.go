@@ -39,6 +39,9 @@ func (h *hintListener) wish(ctx context.Context, w *wishing) error {
 		}
 	}
 	for ctx.Err() == nil {
+		if !h.health.trusted(h.from.Name) {
+			return errNotTrusted
+		}
 		wanted, err := h.list(ctx)
 		if err != nil {
 			return err
@@ -86,7 +89,8 @@ func (w *wishing) bring(ctx context.Context, wanted []*sql.Question) error {
 		if !want[script] {
 			delete(w.told, script)
 			w.due.forget(script)
-			if err := w.feed.Drop(ctx, a); err != nil {
+			// Where the budget does not bear it, what it tells is passed over.
+			if err := w.feed.Drop(ctx, a); err != nil && !errors.Is(err, explorer.ErrSpent) {
 				return err
 			}
 		}
@@ -100,6 +104,9 @@ func (w *wishing) bring(ctx context.Context, wanted []*sql.Question) error {
 		err := w.await(ctx, func() error { return w.feed.Address(ctx, q.Address) }, script)
 		if errors.Is(err, errPrivate) {
 			continue
+		}
+		if errors.Is(err, explorer.ErrSpent) {
+			break // it is told of the rest when the budget bears it
 		}
 		if err != nil {
 			return err
@@ -119,6 +126,9 @@ func (w *wishing) bring(ctx context.Context, wanted []*sql.Question) error {
 // cannot bear a script hang up on whoever wishes for it, and then it is known
 // which one it was.
 func (w *wishing) await(ctx context.Context, put func() error, script string) error {
+	if !w.health.trusted(w.from.Name) {
+		return errNotTrusted
+	}
 	if err := put(); err != nil {
 		return err
 	}
@@ -160,5 +170,9 @@ func (w *wishing) ping(ctx context.Context) error {
 		return nil
 	}
 	w.pinged = w.now()
-	return w.feed.Ping(ctx)
+	err := w.feed.Ping(ctx)
+	if errors.Is(err, explorer.ErrSpent) {
+		return nil // what it tells is a sign of life too
+	}
+	return err
 }

@@ -19,6 +19,9 @@ func (w *watch) resumeHealth(writer *sql.Writer) *health {
 	if before := w.seen; before != nil && w.Now().Sub(before.judged) <= longestBreak && sameJobs(w.seenFor, w.config.Schedule) {
 		h.takeOver(before)
 	}
+	for _, e := range w.explorers {
+		h.asked[e.Name] = e.Pace
+	}
 	w.seen, w.seenFor = h, w.config.Schedule
 	return h
 }

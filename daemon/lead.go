@@ -71,11 +71,11 @@ func (l *leader) loops() []loop {
 		{"health", l.judgePause(), l.health.judge},
 	}
 	if clean := l.config.Health.Quarantine; clean > 0 {
-		probe := prober{l.asker("probe"), l.config.Network, probePause(clean)}
+		probe := prober{l.witnesses("probe"), l.config.Network, probePause(clean)}
 		all = append(all, loop{"probe", probe.pause, probe.round})
 	}
 	if grace := l.config.Health.DisagreeAfter; grace > 0 {
-		agree := newAgreement(l.asker("agree"), l.mempool, grace)
+		agree := newAgreement(l.witnesses("agree"), l.mempool, grace)
 		all = append(all, loop{"agree", min(agreePause, grace/4), agree.round})
 	}
 	return append(append(all, l.rateLoops()...), l.askingLoops()...)
@@ -203,6 +203,15 @@ func (l *leader) asker(job string) *asker {
 		store: l.store, writer: l.writer, explorers: l.privacy.askers(l.explorers), health: l.health, hold: l.hold, short: l.short,
 		beat: func() { l.pulse.beat(job) }, now: l.Now, log: l.Log,
 	}
+}
+
+// witnesses is an asker of all explorers, also of those that may hear nothing:
+// for work that asks these only for what does not depend on what is watched. The
+// guard has taken from them what else they could be asked.
+func (l *leader) witnesses(job string) *asker {
+	a := l.asker(job)
+	a.explorers = l.explorers
+	return a
 }
 
 // holdPause is how long the follower may take to prove what an explorer says

@@ -39,7 +39,8 @@ type Ability struct {
 // for: a slow pace keeps hourly limits, and so many requests exceed none of them.
 const quickly = 2
 
-// Guard gives an explorer as it may be asked about addresses.
+// Guard gives an explorer as it may be asked about addresses; nil where it may
+// not be.
 type Guard func(*explorer.Explorer) *explorer.Explorer
 
 // Guarding gives the guard that the configured privacy mode asks for, which
@@ -97,11 +98,10 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	sight.Software = e.Software()
 	sight.Family = e.Witness().Software
 	if sight.Err == nil {
-		p := &looker{ctx: ctx, sight: &sight, e: e, most: questionsOf(perSecond), fiat: config.Fiat.Currency}
+		p := &looker{ctx: ctx, params: config.Network, sight: &sight, e: e, most: questionsOf(perSecond), fiat: config.Fiat.Currency}
 		p.abilities()
 		if guard != nil && sight.Hears {
-			p.e = guard(e) // what it hears of addresses is disclosed
-			p.count(addresses)
+			p.countAs(guard(e), addresses)
 		}
 	}
 	return sight

@@ -1,13 +1,12 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
 
+	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
-	"github.com/btcsuite/btcd/wire/v2"
 
 	"btcwatch/chain"
 	"btcwatch/chain/explorer"
@@ -30,11 +29,12 @@ func questionsOf(perSecond float64) int64 {
 // looker asks one explorer for a thing of each sort, of the first block after
 // the genesis: it is small, the same for all, and tells nobody what is watched.
 type looker struct {
-	ctx   context.Context
-	sight *Sight
-	e     *explorer.Explorer
-	most  int64 // requests
-	fiat  chain.Currency
+	ctx    context.Context
+	params *chaincfg.Params
+	sight  *Sight
+	e      *explorer.Explorer
+	most   int64 // requests
+	fiat   chain.Currency
 }
 
 // abilities probes what can be asked with little. What is asked about addresses
@@ -60,18 +60,26 @@ func (p *looker) abilities() {
 	if p.e.Blocks == nil || !p.may() {
 		return
 	}
-	raw, err := p.e.Blocks.Block(p.ctx, hash)
-	id := firstID(raw)
-	if err == nil && id == nil {
-		err = badAnswer(p.e.Name, "block 1", errNoBlock)
-	}
+	id, err := p.block(hash)
 	p.probed("blocks", err)
 	if err == nil {
-		p.transaction(*id)
+		p.transaction(id)
 	}
 }
 
-var errNoBlock = errors.New("it cannot be read")
+// block fetches one and checks it by itself, so that an explorer which serves
+// false blocks is not said to give blocks; it gives the first transaction's id.
+func (p *looker) block(hash chainhash.Hash) (id chainhash.Hash, err error) {
+	raw, err := p.e.Blocks.Block(p.ctx, hash)
+	if err != nil {
+		return id, err
+	}
+	block, err := chain.CheckBlock(raw, p.params, time.Now())
+	if err != nil {
+		return id, badAnswer(p.e.Name, "block 1", err)
+	}
+	return block.Transactions[0].TxHash(), nil
+}
 
 // transaction asks for what there is about one.
 func (p *looker) transaction(id chainhash.Hash) {
@@ -89,15 +97,6 @@ func (p *looker) transaction(id chainhash.Hash) {
 	}
 }
 
-func firstID(raw []byte) *chainhash.Hash {
-	var block wire.MsgBlock
-	if err := block.Deserialize(bytes.NewReader(raw)); err != nil || len(block.Transactions) == 0 {
-		return nil
-	}
-	id := block.Transactions[0].TxHash()
-	return &id
-}
-
 // may says whether there is a question left to ask.
 func (p *looker) may() bool { return p.ctx.Err() == nil && p.e.Pace.Requests() < p.most }
 
@@ -111,6 +110,15 @@ func (p *looker) probed(name string, err error) {
 		if p.sight.Can[i].Name == name {
 			p.sight.Can[i].Probed, p.sight.Can[i].Err = true, err
 		}
+	}
+}
+
+// countAs counts with the explorer as the guard gave it, which discloses what it
+// hears of addresses; nil: it hears nothing.
+func (p *looker) countAs(guarded *explorer.Explorer, addresses []chain.Address) {
+	if guarded != nil {
+		p.e = guarded
+		p.count(addresses)
 	}
 }
 

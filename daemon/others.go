@@ -26,6 +26,8 @@ type answered struct {
 	complete time.Time // zero: never
 	listed   time.Time // when the last one was asked for that was a list, and not the same counters again
 
+	completeTip, listedTip int32 // that it had shown when these were asked for
+
 	counted total // as last counted
 }
 
@@ -44,11 +46,15 @@ func (a *answers) tried(key askedOf, now time.Time) {
 
 // listedAll is complete for an answer that is a list itself.
 func (a *answers) listedAll(key askedOf, asked time.Time) {
-	a.change(key, func(b answered) answered { b.complete, b.listed = asked, asked; return b })
+	a.change(key, func(b answered) answered {
+		b.complete, b.listed = asked, asked
+		b.completeTip, b.listedTip = b.counted.tip, b.counted.tip
+		return b
+	})
 }
 
 func (a *answers) complete(key askedOf, asked time.Time) {
-	a.change(key, func(b answered) answered { b.complete = asked; return b })
+	a.change(key, func(b answered) answered { b.complete, b.completeTip = asked, b.counted.tip; return b })
 }
 
 func (a *answers) counted(script int64, t total) {

@@ -113,11 +113,10 @@ func (p *privacy) asks(ctx context.Context, e *explorer.Explorer, about inquiry)
 	if to == nil {
 		return fmt.Errorf("%w: mode %s", errPrivate, p.mode)
 	}
-	if about.address != nil && p.canary != "" && string(about.address.Script) == p.canary {
-		return nil // watched by nobody's wish, and hidden from nobody but where nothing may be asked
-	}
 	kind, scripts, private, err := p.concern(ctx, about)
 	switch {
+	case errors.Is(err, sql.ErrNotWatched) && about.address != nil && p.canary != "" && string(about.address.Script) == p.canary:
+		return nil // watched by nobody's wish, and hidden from nobody but where nothing may be asked
 	case err != nil && !errors.Is(err, sql.ErrNotWatched):
 		return fmt.Errorf("%w: %w: %w", errNotPut, errDatabase, err)
 	case len(scripts) == 0 && chosenBlindly(ctx):

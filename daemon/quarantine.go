@@ -38,6 +38,15 @@ func provable(err error) bool {
 	return errors.Is(err, explorer.ErrLying) && !errors.Is(err, chain.ErrEarly) && !errors.As(err, &word)
 }
 
+// countLie counts an answer that was found false when it was held to the chain.
+// What shows itself in the answer alone its client has counted.
+func (h *health) countLie(name string, err error) {
+	var counted *explorer.Error
+	if pace := h.asked[name]; pace != nil && provable(err) && !errors.As(err, &counted) {
+		pace.Refuted()
+	}
+}
+
 // catch takes down a lie.
 func (h *health) catch(name string, now time.Time, err error) {
 	if h.settings.Quarantine == 0 || !provable(err) {
@@ -98,7 +107,7 @@ func (h *health) loadQuarantines(ctx context.Context, open []sql.Outage) error {
 		for _, o := range open {
 			s.told = s.told || o.Kind == "explorer" && o.Name == q.Explorer && !o.At.Before(q.Since)
 		}
-		if before := h.suspects[q.Explorer]; before != nil { // caught while the configuration was read again
+		if before := h.suspects[q.Explorer]; before != nil && !q.LastLie.After(before.LastLie) { // as another daemon may have led meanwhile
 			s.LastLie, s.Clean, s.probed, s.dirty = before.LastLie, before.Clean, before.probed, true
 		}
 		if h.settings.Quarantine > 0 {
@@ -126,7 +135,7 @@ func (h *health) keepQuarantines(ctx context.Context) error {
 		case s.Clean >= h.settings.Quarantine:
 			h.log.Info("explorer was clean for long enough, its quarantine is over", "explorer", name, "since", s.Since)
 			if err = h.writer.EndQuarantine(ctx, name); err == nil {
-				h.release(name)
+				h.release(name, s)
 			}
 		case s.dirty:
 			err = h.keepQuarantine(ctx, name, s)
@@ -173,18 +182,18 @@ func (h *health) keepQuarantine(ctx context.Context, name string, s suspect) err
 // false since it was last judged begins another quarantine.
 func (h *health) cleared(name string, s suspect) {
 	h.log.Info("quarantine cleared", "explorer", name, "since", s.Since)
-	h.release(name)
-	if s.lied {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.suspects[name] = &suspect{Quarantine: sql.Quarantine{Explorer: name, Since: s.LastLie, Reason: s.Reason, LastLie: s.LastLie}, dirty: true}
-	}
+	h.release(name, s)
 }
 
-// release trusts an explorer again: its lies are forgotten, its failures not.
-func (h *health) release(name string) {
+// release trusts an explorer again, as it was judged: its lies are forgotten, its
+// failures not. What it said that is false since begins another quarantine.
+func (h *health) release(name string, judged suspect) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if s := h.suspects[name]; s != nil && (judged.lied || s.LastLie != judged.LastLie) {
+		h.suspects[name] = &suspect{Quarantine: sql.Quarantine{Explorer: name, Since: s.LastLie, Reason: s.Reason, LastLie: s.LastLie}, dirty: true}
+		return
+	}
 	delete(h.suspects, name)
 	h.freed[name] = h.now()
 	if e := h.each[name]; e != nil {

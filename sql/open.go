@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -215,10 +216,17 @@ func isNetwork(err error) bool {
 // bare takes off pgx's own words about which server it was.
 func bare(err error) error {
 	var failed *pgconn.ConnectError
-	if errors.As(err, &failed) {
-		return failed.Unwrap()
+	if !errors.As(err, &failed) {
+		return err
 	}
-	return err
+	// pgx tries a host without TLS after it was tried with it, and tells of both.
+	if tries, ok := failed.Unwrap().(interface{ Unwrap() []error }); ok {
+		same := func(e error) bool { return e.Error() == tries.Unwrap()[0].Error() }
+		if all := tries.Unwrap(); !slices.ContainsFunc(all, func(e error) bool { return !same(e) }) {
+			return all[0]
+		}
+	}
+	return failed.Unwrap()
 }
 
 // address is where the server is: host and port, or the socket's directory.

@@ -29,10 +29,12 @@ type Spent struct {
 const SpentStretch = 5 * time.Minute
 
 // Parts of the budget. Addresses are not asked about once blocksShare is all
-// that is left; and tips are not asked for so often that they take more than
-// tipsShare, while another explorer shows them.
+// that is left, and hints are not wished for once it is blocksShare and pollShare;
+// and tips are not asked for so often that they take more than tipsShare, while
+// another explorer shows them.
 const (
 	blocksShare = 0.4
+	pollShare   = 0.3
 	tipsShare   = 1.0 / 3
 )
 
@@ -48,7 +50,7 @@ func (b Budget) Of(spent []Spent, now time.Time) Left {
 			return nil
 		}
 		for _, s := range spent {
-			if s.At.Add(SpentStretch).After(now.Add(-length)) {
+			if s.counts(now, length) {
 				limit -= s.Requests
 			}
 		}
@@ -56,6 +58,13 @@ func (b Budget) Of(spent []Spent, now time.Time) Left {
 		return &limit
 	}
 	return Left{Hour: left(b.Hour, time.Hour), Day: left(b.Day, 24*time.Hour)}
+}
+
+// counts says whether a stretch touches a time of some length that ends now. One
+// that lies further ahead than that was kept while the clock was wrong: it would
+// count until the clock is there, which may be years.
+func (s Spent) counts(now time.Time, length time.Duration) bool {
+	return s.At.Add(SpentStretch).After(now.Add(-length)) && !s.At.After(now.Add(length))
 }
 
 // perSecond is how many requests a second the budget bears for ever; 0: any.
@@ -136,15 +145,13 @@ func (p *Pace) spend() {
 
 // forget lets go of what counts no more.
 func (p *Pace) forget() {
-	for len(p.spent) > 0 && !p.spent[0].At.Add(SpentStretch+24*time.Hour).After(p.now()) {
-		p.spent = p.spent[1:]
-	}
+	p.spent = slices.DeleteFunc(p.spent, func(s Spent) bool { return !s.counts(p.now(), 24*time.Hour) })
 }
 
 // afford says why a question may not be asked within the budget; nil: it may.
-// One that is not urgent leaves blocks their part. Each may take some requests:
-// a connection that broke off is made anew.
-func (p *Pace) afford(urgent bool, requests int64) error {
+// It leaves what matters more its share. Each may take some requests: a
+// connection that broke off is made anew.
+func (p *Pace) afford(leaves float64, requests int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := p.budget.Of(p.spent, p.now())
@@ -158,9 +165,9 @@ func (p *Pace) afford(urgent bool, requests int64) error {
 			continue
 		}
 		needed, what := requests, fmt.Sprintf("not asked: its %s (%d) are used up", one.key, one.limit)
-		if !urgent && *one.left >= requests {
-			needed += int64(blocksShare * float64(one.limit))
-			what = fmt.Sprintf("not asked: what is left of its %s (%d) is kept for blocks", one.key, one.limit)
+		if leaves > 0 && *one.left >= requests {
+			needed += int64(leaves * float64(one.limit))
+			what = fmt.Sprintf("not asked: what is left of its %s (%d) is kept for what matters more", one.key, one.limit)
 		}
 		if *one.left < needed {
 			return &Error{Kind: ErrRateLimited, RetryAfter: p.until(one.limit-needed, one.length), Detail: what, cause: ErrSpent}
@@ -173,6 +180,9 @@ func (p *Pace) afford(urgent bool, requests int64) error {
 func (p *Pace) until(most int64, length time.Duration) time.Duration {
 	sum := int64(0)
 	for i := len(p.spent) - 1; i >= 0; i-- {
+		if !p.spent[i].counts(p.now(), length) {
+			continue
+		}
 		if sum += p.spent[i].Requests; sum > most {
 			return p.spent[i].At.Add(SpentStretch + length).Sub(p.now())
 		}

@@ -70,6 +70,23 @@ func TestBudget(t *testing.T) {
 	wantsLeft(t, "in another life", again, 50, 0)
 }
 
+// TestBudgetAfterAWrongClock: what was sent while the clock was years ahead does
+// not keep the explorer from being asked until then.
+func TestBudgetAfterAWrongClock(t *testing.T) {
+	e := opened(t, text("5"), func(s *Settings) { s.Budget = Budget{Hour: 100, Day: 150} })
+	clock := newFakeClock(e.Pace)
+	ahead := clock.now().AddDate(9, 0, 0).UTC().Truncate(SpentStretch)
+	e.Pace.Resume([]Spent{{At: ahead, Requests: 150}})
+	wantsLeft(t, "with a clock that was ahead", e, 100, 150)
+	if _, err := e.Chain.Tip(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wantsLeft(t, "after a question", e, 99, 149)
+	if spent := e.Pace.Spent(); len(spent) != 1 || spent[0].At.Equal(ahead) {
+		t.Errorf("kept: %v", spent)
+	}
+}
+
 // TestNoBudgetCountsNothing: who has none is asked at its pace.
 func TestNoBudgetCountsNothing(t *testing.T) {
 	e := opened(t, text("5"))

@@ -23,6 +23,7 @@ type listing struct {
 	confirmed   []entry // as the server orders them: oldest first
 	unconfirmed []entry // by height, 0 before -1, and id
 	mended      bool    // the server's own list has entries that are passed over here
+	asListed    []entry // in the server's own order
 }
 
 // entry is one transaction of a history. Unconfirmed its height is 0, or -1
@@ -68,7 +69,9 @@ func (e electrum) readListing(r *jsonReader) listing {
 		}
 	})
 	for _, id := range order {
-		if one := (entry{id, heights[id]}); one.height > 0 {
+		one := entry{id, heights[id]}
+		all.asListed = append(all.asListed, one)
+		if one.height > 0 {
 			all.confirmed = append(all.confirmed, one)
 		} else {
 			all.unconfirmed = append(all.unconfirmed, one)
@@ -97,12 +100,20 @@ func readEntry(r *jsonReader) (one entry) {
 
 // status is the hash that the protocol makes of a history, empty for none. Of
 // what is unconfirmed servers hash different orders; this is that of protocol 1.6.
-func (l listing) status() string {
-	if len(l.confirmed)+len(l.unconfirmed) == 0 {
+func (l listing) status() string { return statusOf(slices.Concat(l.confirmed, l.unconfirmed)) }
+
+// has says whether a status is that of the list, in the order of the protocol or
+// in the server's own.
+func (l listing) has(status string) bool {
+	return status == l.status() || status == statusOf(l.asListed)
+}
+
+func statusOf(entries []entry) string {
+	if len(entries) == 0 {
 		return ""
 	}
 	hash := sha256.New()
-	for _, one := range slices.Concat(l.confirmed, l.unconfirmed) {
+	for _, one := range entries {
 		fmt.Fprintf(hash, "%s:%d:", one.id, one.height)
 	}
 	return hex.EncodeToString(hash.Sum(nil))

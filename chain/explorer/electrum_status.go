@@ -30,6 +30,16 @@ func (s *statuses) get(script string) (status string, known bool) {
 	return status, known
 }
 
+// correct puts a status in the place of one that turned out to be old, unless
+// the server has told of another one since.
+func (s *statuses) correct(script, old, status string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now, known := s.last[script]; known && now == old {
+		s.last[script] = status
+	}
+}
+
 func (s *statuses) drop(script string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +59,7 @@ func (s *statuses) clear() {
 // the list between, does the server contradict itself.
 func (e electrum) borneOut(ctx context.Context, a chain.Address, list listing) (listing, error) {
 	told, known := e.told.get(scriptHash(a.Script))
-	if !known || !list.canonical() || told == list.status() {
+	if !known || !list.canonical() || list.has(told) {
 		return list, nil
 	}
 	line := e.client.lines.opened.Load()
@@ -57,8 +67,12 @@ func (e electrum) borneOut(ctx context.Context, a chain.Address, list listing) (
 	if err != nil {
 		return list, err
 	}
-	if list, err = e.list(ctx, "counters", a); err != nil || !list.canonical() || before == list.status() {
+	if list, err = e.list(ctx, "counters", a); err != nil || !list.canonical() {
 		return list, err
+	}
+	if list.has(before) { // a feed that is deaf costs this once
+		e.told.correct(scriptHash(a.Script), told, before)
+		return list, nil
 	}
 	after, err := e.status(ctx, a)
 	if err != nil || after != before || e.client.lines.opened.Load() != line {

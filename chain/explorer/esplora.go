@@ -155,11 +155,15 @@ func (e esplora) Mempool(ctx context.Context, a chain.Address) ([]*chain.Transac
 	}
 	txs, complete := each(all), len(all) < mempoolCap
 	if !complete {
-		if wider := e.beyondCap(ctx, a); len(wider) > len(txs) {
+		wider, err := e.beyondCap(ctx, a)
+		if err != nil {
+			return nil, false, err
+		}
+		if len(wider) > len(txs) {
 			return wider, true, nil
 		}
 	}
-	return txs, complete, ctx.Err()
+	return txs, complete, nil
 }
 
 // Transaction asks for one transaction.

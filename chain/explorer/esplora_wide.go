@@ -2,6 +2,7 @@ package explorer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
@@ -17,14 +18,18 @@ const mostListed = 1000
 // beyondCap asks for the unconfirmed transactions of an address beyond the cap,
 // in a list of the newest of all. Only where confirmed ones come after more than
 // the cap is it known that the unconfirmed ones before them are all: it gives
-// none otherwise, or where the server does not answer.
-func (e esplora) beyondCap(ctx context.Context, a chain.Address) []*chain.Transaction {
+// none otherwise, or where the server does not answer. An answer that is false is
+// an error all the same.
+func (e esplora) beyondCap(ctx context.Context, a chain.Address) ([]*chain.Transaction, error) {
 	q := question{words: "wider mempool of " + a.Text, path: addressPath(a, fmt.Sprintf("/txs?max_txs=%d", mostListed)), limit: jsonLimit}
 	all, err := ask(ctx, e.client, q, func(body []byte) ([]*chain.Transaction, error) {
 		return readAddressTransactions(body, a)
 	})
-	if err != nil {
-		return nil // what was cut off is there, and is said to be cut off
+	switch {
+	case ctx.Err() != nil, errors.Is(err, ErrLying):
+		return nil, err
+	case err != nil:
+		return nil, nil // what was cut off is there, and is said to be cut off
 	}
 	var unconfirmed []*chain.Transaction
 	for _, tx := range each(all) {
@@ -33,9 +38,9 @@ func (e esplora) beyondCap(ctx context.Context, a chain.Address) []*chain.Transa
 		}
 	}
 	if len(unconfirmed) <= mempoolCap || all[len(all)-1].Place == nil {
-		return nil
+		return nil, nil
 	}
-	return unconfirmed
+	return unconfirmed, nil
 }
 
 // each gives every transaction once. mempool/electrs lists some twice, and the

@@ -1,6 +1,7 @@
 package explorer
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,5 +55,25 @@ func TestUnconfirmedBeyondTheCap(t *testing.T) {
 				t.Errorf("%s: %s at %d", name, tx.ID, i)
 			}
 		}
+	}
+}
+
+// What is false in the wider list is called a lie, as in any other.
+func TestLiesBeyondTheCap(t *testing.T) {
+	var pool []*chain.Transaction
+	for n := range 60 {
+		pool = append(pool, payment(int64(5000+n)))
+	}
+	other := paymentTo([]byte{0x51}, 700)
+	pool[55] = &chain.Transaction{ID: other.TxHash(), Msg: other, Spent: pool[0].Spent}
+	e := opened(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/txs/mempool") {
+			w.Write(listed(pool[:50]))
+			return
+		}
+		w.Write(listed(append(slices.Clone(pool), confirmed(payment(1), 700))))
+	}))
+	if txs, complete, err := e.Addresses.Mempool(t.Context(), watched()); txs != nil || complete || !errors.Is(err, ErrLying) {
+		t.Errorf("%d, complete %v, %v", len(txs), complete, err)
 	}
 }

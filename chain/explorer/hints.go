@@ -65,7 +65,7 @@ type Hint struct {
 // Listen makes a connection of its own for hints.
 func (e electrum) Listen(ctx context.Context) (*Feed, error) {
 	c, q := e.client, question{words: "a connection for " + forHints}
-	if err := e.turn(ctx); err != nil {
+	if err := e.turn(ctx, blocksShare+pollShare); err != nil {
 		return nil, c.about(q, err)
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
@@ -81,13 +81,17 @@ func (e electrum) Listen(ctx context.Context) (*Feed, error) {
 }
 
 // turn waits for the turn of a request that no answer is waited for here: the
-// pace is that of all that is asked of the server.
-func (e electrum) turn(ctx context.Context) error {
+// pace and the budget are those of all that is asked of the server, of which
+// leaves is for what matters more.
+func (e electrum) turn(ctx context.Context, leaves float64) error {
 	if err := e.client.turns.take(ctx, false); err != nil {
 		return err
 	}
 	defer e.client.turns.give()
 	if err := e.client.pace.pausing(); err != nil {
+		return err
+	}
+	if err := e.client.pace.afford(leaves, 1); err != nil {
 		return err
 	}
 	return e.client.pace.wait(ctx)
@@ -107,6 +111,10 @@ func (f *Feed) Blocks(ctx context.Context) error {
 // Address wishes to be told of what happens at an address: the server learns
 // that it is watched. Next gives the answer.
 func (f *Feed) Address(ctx context.Context, a chain.Address) error {
+	// What the budget does not bear is no disclosure.
+	if err := f.electrum.client.pace.afford(blocksShare+pollShare, 1); err != nil {
+		return f.about(err)
+	}
 	if f.Allow != nil {
 		if err := f.Allow(ctx, a); err != nil {
 			return err
@@ -133,8 +141,11 @@ func (f *Feed) Ping(ctx context.Context) error { return f.send(ctx, wish{what: s
 
 // send writes a call, in its turn.
 func (f *Feed) send(ctx context.Context, w wish, params ...any) error {
-	c := f.electrum.client
-	if err := f.electrum.turn(ctx); err != nil {
+	c, leaves := f.electrum.client, blocksShare+pollShare
+	if w.what == signOfLife { // it keeps what the wishes have cost
+		leaves = blocksShare
+	}
+	if err := f.electrum.turn(ctx, leaves); err != nil {
 		return c.about(question{words: forHints}, err)
 	}
 	id := f.note(w)

@@ -1,6 +1,7 @@
 package explorer
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
 )
 
@@ -142,6 +144,9 @@ func TestFeedPassesOverWhatWasNotWishedFor(t *testing.T) {
 	if hint := next(t, feed); !hint.First || hint.State != status {
 		t.Errorf("%+v", hint)
 	}
+	if kept := len(feed.electrum.told.last); kept != 1 {
+		t.Errorf("%d statuses kept of one address wished for", kept)
+	}
 }
 
 // How a server refuses a wish is told with the wish, and the feed goes on.
@@ -188,15 +193,21 @@ func TestRecordedWish(t *testing.T) {
 	}
 }
 
+func statusOfText(text string) string {
+	hash := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(hash[:])
+}
+
 // A server whose list is not of the status that it gives of it is caught, once
 // the status stands still; one whose feed is deaf, or that cannot say, is not.
 func TestStatusIsHeldAgainstTheList(t *testing.T) {
 	a := regtestAddress()
 	one, other := strings.Repeat("11", 32), strings.Repeat("22", 32)
 	entry := `{"tx_hash":"` + strings.Repeat("33", 32) + `","height":7}`
-	hash := sha256.Sum256([]byte(strings.Repeat("33", 32) + ":7:"))
-	right := hex.EncodeToString(hash[:])
+	right := statusOfText(strings.Repeat("33", 32) + ":7:")
 	twoUnconfirmed := entry + `,{"tx_hash":"` + one + `","height":0},{"tx_hash":"` + other + `","height":0}`
+	later := `{"tx_hash":"` + one + `","height":9}`
+	unconfirmed := `{"tx_hash":"` + one + `","height":0}`
 	for name, c := range map[string]struct {
 		list     string
 		statuses []string // told on the feed, and then asked for
@@ -208,6 +219,9 @@ func TestStatusIsHeldAgainstTheList(t *testing.T) {
 		"the feed is deaf":           {list: entry, statuses: []string{one, right}, asks: 2},
 		"it moves":                   {list: entry, statuses: []string{one, one, other}, asks: 3},
 		"the order is not canonical": {list: twoUnconfirmed, statuses: []string{one}, asks: 1},
+		"newest first":               {list: later + "," + entry, statuses: []string{statusOfText(one + ":9:" + strings.Repeat("33", 32) + ":7:")}, asks: 1},
+		"unconfirmed first":          {list: unconfirmed + "," + entry, statuses: []string{statusOfText(one + ":0:" + strings.Repeat("33", 32) + ":7:")}, asks: 1},
+		"newest first, and not all":  {list: later + "," + entry, statuses: []string{other, other, other}, lies: true, asks: 3},
 	} {
 		var asked atomic.Int64
 		url, _ := onLines(t, func(method string, _ []any, _ net.Conn) string {
@@ -227,6 +241,11 @@ func TestStatusIsHeldAgainstTheList(t *testing.T) {
 		if c.lies != errors.Is(err, ErrLying) || c.lies == (counters != Counters{}) || !c.lies && err != nil {
 			t.Errorf("%s: %+v, %v", name, counters, err)
 		}
+		if !c.lies && name != "it moves" { // what is settled is not asked for again
+			if _, err := e.Addresses.Counters(t.Context(), a); err != nil {
+				t.Errorf("%s: once more: %v", name, err)
+			}
+		}
 		if n := int(asked.Load()); n != c.asks {
 			t.Errorf("%s: asked %d times for the status, want %d", name, n, c.asks)
 		}
@@ -234,5 +253,120 @@ func TestStatusIsHeldAgainstTheList(t *testing.T) {
 		if _, err := e.Addresses.Counters(t.Context(), a); err != nil {
 			t.Errorf("%s: without a feed: %v", name, err)
 		}
+	}
+}
+
+// endingConn ends a context at the moment at which an answer has come.
+type endingConn struct {
+	net.Conn
+	end func()
+}
+
+func (c endingConn) Read(into []byte) (int, error) {
+	n, err := c.Conn.Read(into)
+	if n > 0 {
+		c.end()
+	}
+	return n, err
+}
+
+type endingDialer struct{ end func() }
+
+func (d endingDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	return endingConn{conn, d.end}, err
+}
+
+// A connection that is wanted no more at the moment at which hello is answered is
+// none: neither a feed nor a question goes on with it.
+func TestConnectionsThatAreWantedNoMore(t *testing.T) {
+	url, _ := onLines(t, func(string, []any, net.Conn) string { return `{"id":ID,"result":null}` })
+	for name, ask := range map[string]func(context.Context, *Explorer) error{
+		"feed": func(ctx context.Context, e *Explorer) error {
+			feed, err := e.Hints.Listen(ctx)
+			if err == nil {
+				feed.Close()
+			}
+			return err
+		},
+		"question": func(ctx context.Context, e *Explorer) error { _, err := e.Chain.Tip(ctx); return err },
+	} {
+		e := openedElectrum(t, url)
+		ctx, end := context.WithCancel(t.Context())
+		e.client.lines.dialer = endingDialer{end}
+		if err := ask(ctx, e); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is sent for hints is inside the budget, and leaves blocks and the poll
+// their part: of 100 requests 30 are for wishes, 30 more for questions about
+// addresses and signs of life, and 40 for blocks alone.
+func TestHintsStayInsideTheBudget(t *testing.T) {
+	url, _ := onLines(t, func(string, []any, net.Conn) string {
+		return `{"id":ID,"result":null}`
+	})
+	e := opened(t, text(""), func(s *Settings) { s.Kind, s.URL, s.Budget = "electrum", url, Budget{Hour: 100} })
+	newFakeClock(e.Pace)
+	feed := listening(t, e)
+	allowed := 0
+	feed.Allow = func(context.Context, chain.Address) error { allowed++; return nil }
+	wish := func() error {
+		err := feed.Address(t.Context(), regtestAddress())
+		if err == nil {
+			next(t, feed)
+		}
+		return err
+	}
+	for n := range 29 { // and the hello
+		if err := wish(); err != nil {
+			t.Fatalf("wish %d: %v", n, err)
+		}
+	}
+	if err := wish(); !errors.Is(err, ErrSpent) {
+		t.Errorf("past the part of hints: %v", err)
+	}
+	if allowed != 29 {
+		t.Errorf("%d addresses taken for told of 29", allowed)
+	}
+	if again, err := e.Hints.Listen(t.Context()); !errors.Is(err, ErrSpent) {
+		t.Errorf("another feed, past the part of hints: %v, %v", again, err)
+	}
+	for n := range 30 {
+		if err := feed.Ping(t.Context()); err != nil {
+			t.Fatalf("ping %d: %v", n, err)
+		}
+	}
+	if err := feed.Ping(t.Context()); !errors.Is(err, ErrSpent) {
+		t.Errorf("past the part of addresses: %v", err)
+	}
+	if e.Pace.Requests() != 60 || *e.Pace.Left().Hour != 40 {
+		t.Errorf("%d requests, %d left", e.Pace.Requests(), *e.Pace.Left().Hour)
+	}
+}
+
+// A server that hangs up between the status and the list may be another one
+// behind the same name after that: it has not contradicted itself.
+func TestStatusOfAnotherConnectionIsNoLie(t *testing.T) {
+	var lists atomic.Int64
+	url, _ := onLines(t, func(method string, _ []any, conn net.Conn) string {
+		if method != "blockchain.scripthash.get_history" {
+			return `{"id":ID,"result":"` + strings.Repeat("11", 32) + `"}`
+		}
+		if lists.Add(1) == 2 {
+			conn.Close()
+			return ""
+		}
+		return listOf(`{"tx_hash":"` + strings.Repeat("33", 32) + `","height":7}`)
+	})
+	e := openedElectrum(t, url)
+	feed := listening(t, e)
+	if err := feed.Address(t.Context(), regtestAddress()); err != nil {
+		t.Fatal(err)
+	}
+	next(t, feed)
+	if _, err := e.Addresses.Counters(t.Context(), regtestAddress()); err != nil || lists.Load() != 3 {
+		t.Errorf("%v after %d lists", err, lists.Load())
 	}
 }

@@ -57,6 +57,14 @@ type question struct {
 	reason reason // how this kind of explorer words an unsuccessful answer; nil: as most do
 }
 
+// leaves is the share of the budget that is kept for what matters more.
+func (q question) leaves() float64 {
+	if q.urgent {
+		return 0
+	}
+	return blocksShare
+}
+
 // reason reads an unsuccessful answer, whose body comes in lower case; a nil
 // kind leaves it to the rules for all.
 type reason func(status int, text string, absent bool) (detail string, kind error)
@@ -157,7 +165,7 @@ func (c *client) fetch(ctx context.Context, q question) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := c.pace.afford(q.urgent, c.mostRequests()); err != nil {
+	if err := c.pace.afford(q.leaves(), c.mostRequests()); err != nil {
 		return nil, err
 	}
 	if err := c.pace.wait(ctx); err != nil {

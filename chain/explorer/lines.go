@@ -177,6 +177,9 @@ func (l *lines) open(limited, ctx context.Context, c *client) error {
 	}
 	l.reader = bufio.NewReaderSize(l.conn, 64<<10)
 	reply, err := l.ask(limited, l.hello, textLimit)
+	if l.conn == nil && err == nil { // the time was over as the answer came
+		err = limited.Err()
+	}
 	if err != nil {
 		return c.brokenLine(ctx, err)
 	}

@@ -217,6 +217,13 @@ func (p *Pace) failed(err error) {
 	p.failures[e.Kind.Error()]++
 }
 
+// Refuted counts an answer that read well and was found false afterwards.
+func (p *Pace) Refuted() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failures[ErrLying.Error()]++
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

@@ -23,7 +23,7 @@ func (w *world) hints(ctx context.Context) error {
 	url, stop := server.Serve()
 	w.later(stop)
 	w.poll, w.electrum = slowPoll, url
-	w.say.tell("A third explorer, of the Electrum kind, is added. btcwatch asks about each address every %.0f s now, and every 60 s if nothing else is configured.", slowPoll.Seconds())
+	w.say.tell("A fourth explorer, of the Electrum kind, is added. btcwatch asks about each address every %.0f s now, and every 60 s if nothing else is configured.", slowPoll.Seconds())
 	without, err := w.measure(ctx, server, "/server.version", 1)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (w *world) measure(ctx context.Context, server *chaintest.Electrum, questio
 	if err := w.daemon.reload(); err != nil {
 		return 0, err
 	}
-	err := w.await(ctx, "questions to the third explorer", func() (bool, error) { return server.Faults.Count(question) >= times, nil })
+	err := w.await(ctx, "questions to the fourth explorer", func() (bool, error) { return server.Faults.Count(question) >= times, nil })
 	if err != nil {
 		return 0, err
 	}

@@ -45,7 +45,7 @@ type world struct {
 
 	mailServer, webhook string        // where alerts go
 	poll                time.Duration // how often the mempool is asked about
-	electrum            string        // url of a third explorer; empty: there is none
+	electrum            string        // url of a fourth explorer; empty: there is none
 	hinted              bool          // it is listened to
 
 	stops []func()
