@@ -6,6 +6,7 @@ package alerts
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,21 @@ const (
 	ChannelFailing       Type = "channel.failing" // deliveries of a channel died
 	ReportDaily          Type = "report.daily"
 	ChannelTest          Type = "channel.test" // a person asked whether a channel works; no alert
+
+	RuleType Type = "rule." // and the name of a rule of the configuration: what payments over time come to
 )
+
+// OfRule is the type of what a rule over time says.
+func OfRule(name string) Type { return RuleType + Type(name) }
+
+// Rule gives the name of the rule over time whose type it is; empty: of none.
+func (t Type) Rule() string {
+	name, ok := strings.CutPrefix(string(t), string(RuleType))
+	if !ok {
+		return ""
+	}
+	return name
+}
 
 // Types lists all types.
 func Types() []Type {
@@ -134,6 +149,7 @@ type Data struct {
 	Reason   string     `json:"reason,omitempty"`
 
 	Disagreement *Disagreed `json:"disagreement,omitempty"` // explorer.disagreed
+	Window       *Window    `json:"window,omitempty"`       // rule.NAME
 
 	List   *ListChange `json:"list_change,omitempty"` // list.changed
 	Report *Report     `json:"report,omitempty"`      // report.daily

@@ -44,6 +44,9 @@ func briefly(b Body) string {
 		TransactionRefuted:   "Correction: what was told as a payment was none",
 		ListChanged:          "The list of watched addresses has changed",
 	}[b.Type]
+	if name := b.Type.Rule(); name != "" {
+		what, ok = "Payments over time meet the rule "+clean(name), true
+	}
 	if !ok {
 		what = shorten(safe(string(b.Type)), 80)
 	}

@@ -215,8 +215,8 @@ func TestBriefNamesNothingInReasons(t *testing.T) {
 
 func TestUnknownTypesAreBriefToo(t *testing.T) {
 	b, _ := Decode(samples(t)["seen"].Body)
-	b.Type = "rule.of the desk"
-	if got := briefly(b); got != "rule.of the desk (Botobekov article, address 1 of 2)." {
+	b.Type = "thing.of the desk"
+	if got := briefly(b); got != "thing.of the desk (Botobekov article, address 1 of 2)." {
 		t.Errorf("%q", got)
 	}
 }

@@ -1,5 +1,13 @@
 package alerts
 
+import "slices"
+
+// Weaker gives the weaker of two grades.
+func Weaker(a, b Proof) Proof {
+	grades := []Proof{Reported, Corroborated, Proven}
+	return grades[max(0, min(slices.Index(grades, a), slices.Index(grades, b)))]
+}
+
 // gradeMeans says what the grade means for this payment, and what it does not.
 func gradeMeans(d Data) string {
 	if d.TxID == "" {

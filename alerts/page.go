@@ -36,6 +36,7 @@ func compose(b Body, zone *time.Location) page {
 	if d.TxID != "" {
 		p.payment(d, zone)
 	}
+	p.window(d, zone)
 	p.outage(d, zone)
 	p.add("corrects", clean(d.Corrects))
 	for _, link := range d.Links {

@@ -57,6 +57,9 @@ type Payment struct {
 	// came to replace an earlier one. Empty: its own.
 	Root string
 
+	Rules        Rules      // of the configuration, beside the default ones
+	RestingSince *time.Time // last activity before it but dust; where there was none, since when it is watched; nil: not known
+
 	Counterparties  []Counterparty // in any order, all of them; the body shows ten
 	BalanceSat      *int64         // of the address, confirmed, after this
 	FirstActivityAt *time.Time
@@ -104,7 +107,7 @@ func (p Payment) Reorged(key Key, corrects ID) (Alert, bool) {
 }
 
 func (p Payment) alert(key Key, typ Type, d Data, occasion ...string) (Alert, bool) {
-	worst, rules, ok := severity(p)
+	worst, rules, ok := p.Rules.judge(p)
 	if p.Corrected != nil {
 		worst, ok = *p.Corrected, true
 	}
@@ -115,6 +118,9 @@ func (p Payment) alert(key Key, typ Type, d Data, occasion ...string) (Alert, bo
 	d.Rules = rules
 	if worst == Info {
 		d.Next = "No message is sent: so little goes to the daily report only."
+		if len(p.Rules) > 0 && !slices.Equal(rules, []string{ruleDust}) {
+			d.Next = "No message is sent: no rule makes more of it than a line in the daily report."
+		}
 	}
 	return seal(Alert{
 		ID:       key.ID(p.Network, typ, subject, occasion...),

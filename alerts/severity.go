@@ -48,47 +48,9 @@ func (s *Severity) UnmarshalText(text []byte) error {
 // the daily report: whoever wants attention can send that much to anybody.
 const Dust int64 = 1000
 
-// The default rules, as a body's rules names them.
-const (
-	ruleOut   = "money-out"
-	ruleIn    = "money-in"
-	ruleDust  = "dust"
-	ruleOwn   = "own-meets-listing"
-	basisOwn  = "own"
-	basisList = "designation"
-	basisSeiz = "seizure"
-)
-
-// severity decides without configuration how severe a payment is, and which
-// default rules say so. ok is false where nothing is to be told: one of our
-// own addresses that met no listing.
-//
-// Only money that comes in can be dust. Whatever leaves, however little, was
-// signed by whoever holds the key; and an amount nobody knows is not small.
-func severity(p Payment) (worst Severity, rules []string, ok bool) {
-	if own(p.Listings) {
-		if !slices.ContainsFunc(p.Counterparties, listed) {
-			return Info, nil, false
-		}
-		return Severe, []string{ruleOwn}, true
-	}
-	if p.dust() {
-		return Info, []string{ruleDust}, true
-	}
-	worst, rules = Medium, []string{ruleIn}
-	if p.Direction != In || p.Spends {
-		worst, rules = High, []string{ruleOut}
-	}
-	for _, basis := range []string{basisList, basisSeiz} {
-		if p.meets(basis) {
-			worst, rules = Severe, append(rules, basis)
-		}
-	}
-	return worst, rules, true
-}
-
-func (p Payment) dust() bool {
-	return p.Direction == In && !p.Spends && p.AmountSat != nil && *p.AmountSat <= Dust
+// little says whether money came in, and no more than so many satoshis.
+func (p Payment) little(most int64) bool {
+	return p.Direction == In && !p.Spends && p.AmountSat != nil && *p.AmountSat <= most
 }
 
 // meets says whether the address or its other side is on a list of that basis.

@@ -135,7 +135,7 @@ func TestASpendThatGainsIsNotDust(t *testing.T) {
 	p := incoming()
 	p.Listings, p.Counterparties = []Listing{{Basis: "press"}}, nil
 	p.Direction, p.AmountSat, p.Spends = In, ptr[int64](500), true
-	if worst, rules, ok := severity(p); !ok || worst != High || !slices.Equal(rules, []string{"money-out"}) {
+	if worst, rules, ok := p.Rules.judge(p); !ok || worst != High || !slices.Equal(rules, []string{"money-out"}) {
 		t.Errorf("a spend that gains 500 satoshis: %s %v %v", worst, rules, ok)
 	}
 }

@@ -43,7 +43,7 @@ func (c *alertsList) chosen() (sql.Chosen, error) {
 	if chosen.Severity, err = alerts.ParseSeverity(c.Severity); err != nil {
 		return chosen, wrongUsef("--severity: %s", err)
 	}
-	if c.Type != "" && !slices.Contains(alerts.Types(), alerts.Type(c.Type)) {
+	if t := alerts.Type(c.Type); c.Type != "" && !slices.Contains(alerts.Types(), t) && t.Rule() == "" {
 		return chosen, wrongUsef("--type %q: there is no such type of alert: use %s", tame(c.Type), typeWords())
 	}
 	if c.Since != "" {
@@ -57,7 +57,7 @@ func typeWords() string {
 	for _, t := range alerts.Types() {
 		words = append(words, string(t))
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(words, ", ") + " or rule.NAME"
 }
 
 // filtered says whether alerts were left out that the list would else show.

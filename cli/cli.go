@@ -31,6 +31,7 @@ type grammar struct {
 	Alerts     alertsCommand     `cmd:"" help:"List and show alerts, and say what came of them."`
 	Deliveries deliveriesCommand `cmd:"" help:"List what waits or could not be delivered, and deliver it again."`
 	Channels   channelsCommand   `cmd:"" help:"List the channels, and test that one works."`
+	Rules      rulesCommand      `cmd:"" help:"Try the configured rules on what is recorded."`
 	SQL        sqlCommand        `cmd:"" name:"sql" help:"Open psql on the database in use, also while the daemon runs."`
 	Evidence   evidenceCommand   `cmd:"" help:"Write all that proves a transaction into one file that anybody can check."`
 	Verify     verifyCommand     `cmd:"" help:"Check a file of evidence and say what it proves; needs nothing but the file."`

@@ -41,9 +41,7 @@ func (l *loader) load(top *section) {
 	l.canary(top.sub("canary"))
 	l.privacy(top.sub("privacy"))
 	l.fiat(top.sub("fiat"))
-	if top.ask("rules") != nil {
-		top.fault("rules", "rules are not supported by this version; remove the table")
-	}
+	l.rules(top.sub("rules"))
 	top.finish()
 }
 

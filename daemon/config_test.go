@@ -151,7 +151,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	tables := []string{"", "database", "schedule", "chain", "explorers.blockstream", "watch.12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk", "alerts", "health", "heartbeat", "metrics", "fiat"}
 	for _, table := range tables {
 		for _, key := range keysOf(t, string(example), table) {
-			if key != "rules" && !regexp.MustCompile(`(?m)^(\[[^\]\n]*\b)?`+key+`\b`).Match(example) {
+			if !regexp.MustCompile(`(?m)^(#?\[[^\]\n]*\b)?` + key + `\b`).Match(example) {
 				t.Errorf("[%s] %s is not in %s", table, key, exampleFile)
 			}
 		}
@@ -161,6 +161,11 @@ func TestExampleHasEveryKey(t *testing.T) {
 			if !bytes.Contains(example, []byte("\n#"+key+" = ")) {
 				t.Errorf("%s of the kind %s is not in the example", key, kind)
 			}
+		}
+	}
+	for _, key := range keysOf(t, string(example)+"[rules.one]\n", "rules.one") {
+		if !bytes.Contains(example, []byte("\n#"+key+" = ")) {
+			t.Errorf("%s of rules is not in the example", key)
 		}
 	}
 	for _, key := range []string{"title", "author", "publisher", "date"} {

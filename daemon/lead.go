@@ -15,7 +15,7 @@ import (
 // lead does the leader's work until the context ends or the lead is lost.
 func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	defer w.pulse.clear()
-	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Channels: w.config.Channels, BlindWithoutBlock: w.config.Health.NoBlockAfter, Canary: w.config.Canary.Address, Fiat: w.config.Fiat.Currency}, w.wakeAll)
+	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Rules: w.config.Rules, Channels: w.config.Channels, BlindWithoutBlock: w.config.Health.NoBlockAfter, Canary: w.config.Canary.Address, Fiat: w.config.Fiat.Currency}, w.wakeAll)
 	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer)}
 	l.health.watches(w.config, w.pulse)
 	l.short = newShortfall()

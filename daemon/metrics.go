@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -106,7 +107,13 @@ func (m metrics) recorded(out sheet, t truth) {
 		out.gauge("blocks_behind", "Blocks between the position and the highest tip that any explorer shows.", float64(*t.BlocksBehind))
 	}
 	out.gauge("watched_addresses", "Addresses that are watched.", float64(f.Watched))
-	for _, typ := range alerts.Types() {
+	types := alerts.Types()
+	for _, typ := range slices.Sorted(maps.Keys(f.Alerts)) {
+		if alerts.Type(typ).Rule() != "" {
+			types = append(types, alerts.Type(typ))
+		}
+	}
+	for _, typ := range types {
 		out.counter("alerts_total", "Alerts made since the installation began, by type; quiet ones too.", float64(f.Alerts[string(typ)]), "type", string(typ))
 	}
 	for _, kind := range outageKinds() {

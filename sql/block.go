@@ -365,6 +365,9 @@ func (c *commit) tellDepth(ctx context.Context, id int64, depth int32) error {
 			return err
 		}
 		p.Confirmations = depth
+		if err := c.countOverTime(ctx, p, e.Script, id); err != nil {
+			return err
+		}
 		a, ok := p.Confirmed(c.store.key, depth, depth == c.tell.Confirmations[0])
 		if err := c.tellIf(ctx, ok, a, e.Script, id, p); err != nil {
 			return err

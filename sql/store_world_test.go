@@ -31,7 +31,7 @@ func factTables() []string {
 		"gap", "outage", "outage_end", "replacement", "thread_root", "alert", "staff_action", "journal", "start",
 		"delivery_retry", "branch", "coinbase", "ancestor", "start_checked", "debit_amount", "debit_refuted", "past_branch", "absence",
 		"quarantine", "quarantine_end",
-		"stated_also", "disagreement", "disagreement_end",
+		"stated_also", "disagreement", "disagreement_end", "rule_window",
 		"fiat", "rate",
 	}
 }

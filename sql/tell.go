@@ -53,6 +53,9 @@ func (c *commit) tellPayment(ctx context.Context, f *fact, e chain.Effect, first
 		return err
 	}
 	p.Confirmations = depth
+	if err := c.countOverTime(ctx, p, e.Script, f.id); err != nil {
+		return err
+	}
 	if p.Ahead && !first {
 		if doubted, err := c.doubted(ctx, f); err != nil || doubted {
 			return err
@@ -134,6 +137,7 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		OccurredAt: c.at,
 		Turn:       int(s.turn),
 		Depths:     c.tell.Confirmations,
+		Rules:      c.tell.Rules,
 	}
 	if len(script.listings) > 0 {
 		newest := script.listings[len(script.listings)-1]
@@ -143,9 +147,9 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		p.AmountSat = &amount
 	}
 	p.Revealed = e.Unknown()
+	var err error
 	var borneOut []string // who states the same of what it spends
 	if e.Stated() {
-		var err error
 		if borneOut, err = c.restated(ctx, tx, e); err != nil {
 			return p, err
 		}
@@ -183,12 +187,16 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 	}
 	var stated map[int][]string
 	if len(e.Debits) == 0 && slices.ContainsFunc(tx.Spent, func(out *wire.TxOut) bool { return out != nil }) {
-		var err error
 		if stated, err = c.stated(ctx, id, tx.Spent, p.ReportedBy); err != nil {
 			return p, err
 		}
 	}
 	p.Counterparties = c.counterparties(tx, stated, e)
+	if p.Rules.Rests() {
+		if p.RestingSince, err = c.restingSince(ctx, e.Script, id); err != nil {
+			return p, err
+		}
+	}
 	return p, nil
 }
 

@@ -23,6 +23,7 @@ var ErrFenced = errors.New("another daemon has taken over")
 // Telling is how recorded facts become alerts and waiting deliveries.
 type Telling struct {
 	Confirmations []int32 // depths, ascending; the first is told, the rest go to the report
+	Rules         alerts.Rules
 	Channels      []alerts.Settings
 
 	BlindWithoutBlock time.Duration // how long without a new block is told as blindness
