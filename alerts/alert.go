@@ -130,6 +130,9 @@ type Data struct {
 	Links      []string `json:"links,omitempty"`
 	Summary    string   `json:"summary"`
 
+	AmountFiat *AmountFiat `json:"amount_fiat,omitempty"`    // what amount_sat was worth; absent when no rate is known
+	NoRate     string      `json:"fiat_not_known,omitempty"` // the currency in which no rate is known, where one was looked for
+
 	BalanceSat      *int64         `json:"balance_sat,omitempty"`       // of the address, confirmed, after this; absent when not known
 	FirstActivityAt *time.Time     `json:"first_activity_at,omitempty"` // earliest payment recorded at the address
 	Counterparties  []Counterparty `json:"counterparties,omitempty"`    // at most ten, largest first

@@ -222,7 +222,8 @@ func (c *alertmanager) annotations(m Message) postedAnnotations {
 	}
 	if c.detail == detailFull {
 		a.Address, a.TxID = clean(m.Decoded.Data.Address), clean(m.Decoded.Data.TxID)
-		a.Description = shorten(Text(m.Decoded, m.Zone), 10_000)
+		p.tables = nil // its receivers write in letters of different widths
+		a.Description = shorten(p.text(plain), 10_000)
 	}
 	return a
 }

@@ -106,6 +106,30 @@ func canaryReport() Report {
 	return r
 }
 
+// fullReport has everything that a report can have, and text in it that wants to
+// be more than text.
+func fullReport() Report {
+	r := badReport()
+	r.Payments = append(dailyReport().Payments, PaymentSum{Severity: Severe, Direction: In, Count: 1_234, AmountSat: 123_456_789_000, Unknown: 2})
+	r.DustCount, r.DustSat, r.DustAddresses = 3, 1_638, 2
+	r.NewAlerts = []SeverityCount{{Severe, 1_236, 1}, {High, 1, 0}, {Medium, 2, 1}, {Low, 0, 4}}
+	r.Ages = &AlertAges{Day: 1, Week: 1, Older: 1, Acknowledged: 12, Closed: 1_500}
+	r.Lists = &ListDay{Changes: 2, Added: 434, Changed: 1, Retired: 3}
+	r.Record = &RecordDay{Height: ptr[int32](840_243), Hash: someBlock, Commits: 12_345, Head: "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"}
+	r.Fiat = &FiatDay{Currency: "EUR", Rate: "82304.00", Source: "mempool.space", Time: ptr(at("2026-03-02T04:00:00Z")), Aged: true, Disputed: []string{"<b>bad</b>", "mempool.space"}}
+	r.Explorers[0].Name = `<script>alert("1")</script>`
+	r.Gaps[1].Reason = "a \u202ereason\nwith <i>marks</i> & more"
+	return r
+}
+
+// inFiat is a payment of which it is known what it was worth.
+func inFiat() Payment {
+	p := incoming()
+	p.FiatCurrency = "EUR"
+	p.Fiat = &Fiat{Minor: 123_456, Currency: "EUR", Source: "mempool.space", At: at("2026-03-01T11:55:00Z")}
+	return p
+}
+
 func listChange() ListChange {
 	return ListChange{
 		Network: "mainnet", Import: 7, At: at("2026-03-01T12:00:00Z"), Origin: "/etc/btcwatch/config.toml",
@@ -185,6 +209,10 @@ func samples(t *testing.T) map[string]Alert {
 		Network: "mainnet", Start: 3, Height: 840_000, Depth: 7, OldTip: someBlock, At: at("2026-03-01T12:30:45Z"),
 		RestsOn: "the agreement of Blockstream and mempool.space on block 840,000",
 	}
+	unpriced, disputed := inFiat(), confirmed()
+	unpriced.Fiat = nil
+	disputed.FiatCurrency = "JPY"
+	disputed.Fiat = &Fiat{Minor: 16_049_382_570, Currency: "JPY", Source: "my <table>", At: at("2026-03-01T12:00:00Z"), Disputed: true}
 	often := Accumulated{
 		Network: "mainnet", Address: articleOne, Label: "Botobekov article, address 1 of 2", Listings: []Listing{pressListing()}, Proof: Reported,
 		Rule: Rule{Name: "structuring", Severity: High, Over: 72 * time.Hour}, At: at("2026-03-01T12:00:05Z"),
@@ -199,37 +227,41 @@ func samples(t *testing.T) map[string]Alert {
 			IDs: []string{"00112233445566778899aabbccddeeff", "10112233445566778899aabbccddeeff"}, More: 1_235},
 	}
 	return map[string]Alert{
-		"summed":       summed.Alert(testKey()),
-		"rule":         often.Alert(testKey()),
-		"stopped":      stopped.Alert(testKey()),
-		"goes-on":      GoesOn{Network: "mainnet", Episode: 12, Height: 840_300, At: at("2026-03-01T12:30:45Z")}.Alert(testKey()),
-		"refollowed":   refollowed.Alert(testKey()),
-		"begun-again":  again.Alert(testKey()),
-		"seen":         must(incoming().Seen(testKey())),
-		"seen-unknown": must(signet.Seen(testKey())),
-		"confirmed":    must(confirmed().Confirmed(testKey(), 1, true)),
-		"historic":     must(historic().Confirmed(testKey(), 1, true)),
-		"reorged":      must(gone.Reorged(testKey(), ID{1, 2, 3})),
-		"failing":      outage("mempool.space").ExplorerFailing(testKey()),
-		"recovered":    outage("mempool.space").ExplorerRecovered(testKey()),
-		"flapped":      flapping.ExplorerRecovered(testKey()),
-		"quiet":        blindness("quiet", "quiet").Quiet(testKey(), 2*time.Hour),
-		"blind":        blindness("blocks", "blocks").Blind(testKey()),
-		"blind-tip":    blindness("tip", "tip").Blind(testKey()),
-		"blind-behind": blindness("backlog", "backlog").Blind(testKey()),
-		"blind-job":    blindness("schedule", "mempool").Blind(testKey()),
-		"blind-canary": blindness("canary", "canary").Blind(testKey()),
-		"no-canary":    unusable.Blind(testKey()),
-		"canary-again": alive.Restored(testKey()),
-		"blind-late":   blindness("delivery", "desk").Blind(testKey()),
-		"tip-again":    kept.Restored(testKey()),
-		"late-over":    late.Restored(testKey()),
-		"restored":     over.Restored(testKey()),
-		"list":         listChange().Alert(testKey()),
-		"channel":      DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),
-		"daily":        dailyReport().Alert(testKey()),
-		"daily-bad":    badReport().Alert(testKey()),
-		"daily-canary": canaryReport().Alert(testKey()),
+		"summed":        summed.Alert(testKey()),
+		"fiat":          must(inFiat().Seen(testKey())),
+		"fiat-none":     must(unpriced.Seen(testKey())),
+		"fiat-disputed": must(disputed.Confirmed(testKey(), 1, true)),
+		"daily-full":    fullReport().Alert(testKey()),
+		"rule":          often.Alert(testKey()),
+		"stopped":       stopped.Alert(testKey()),
+		"goes-on":       GoesOn{Network: "mainnet", Episode: 12, Height: 840_300, At: at("2026-03-01T12:30:45Z")}.Alert(testKey()),
+		"refollowed":    refollowed.Alert(testKey()),
+		"begun-again":   again.Alert(testKey()),
+		"seen":          must(incoming().Seen(testKey())),
+		"seen-unknown":  must(signet.Seen(testKey())),
+		"confirmed":     must(confirmed().Confirmed(testKey(), 1, true)),
+		"historic":      must(historic().Confirmed(testKey(), 1, true)),
+		"reorged":       must(gone.Reorged(testKey(), ID{1, 2, 3})),
+		"failing":       outage("mempool.space").ExplorerFailing(testKey()),
+		"recovered":     outage("mempool.space").ExplorerRecovered(testKey()),
+		"flapped":       flapping.ExplorerRecovered(testKey()),
+		"quiet":         blindness("quiet", "quiet").Quiet(testKey(), 2*time.Hour),
+		"blind":         blindness("blocks", "blocks").Blind(testKey()),
+		"blind-tip":     blindness("tip", "tip").Blind(testKey()),
+		"blind-behind":  blindness("backlog", "backlog").Blind(testKey()),
+		"blind-job":     blindness("schedule", "mempool").Blind(testKey()),
+		"blind-canary":  blindness("canary", "canary").Blind(testKey()),
+		"no-canary":     unusable.Blind(testKey()),
+		"canary-again":  alive.Restored(testKey()),
+		"blind-late":    blindness("delivery", "desk").Blind(testKey()),
+		"tip-again":     kept.Restored(testKey()),
+		"late-over":     late.Restored(testKey()),
+		"restored":      over.Restored(testKey()),
+		"list":          listChange().Alert(testKey()),
+		"channel":       DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),
+		"daily":         dailyReport().Alert(testKey()),
+		"daily-bad":     badReport().Alert(testKey()),
+		"daily-canary":  canaryReport().Alert(testKey()),
 	}
 }
 
@@ -249,6 +281,10 @@ func TestTextsReadAsTheyDid(t *testing.T) {
 	body, _ := Decode(samples(t)["seen"].Body)
 	golden(t, "seen.html", HTML(body, zone))
 	golden(t, "seen.json", string(samples(t)["seen"].Body)+"\n")
+	golden(t, "fiat.json", string(samples(t)["fiat"].Body)+"\n")
+	body, _ = Decode(samples(t)["daily-full"].Body)
+	golden(t, "daily-full.html", HTML(body, zone))
+	golden(t, "daily-full.json", string(samples(t)["daily-full"].Body)+"\n")
 }
 
 func golden(t *testing.T, name, got string) {

@@ -14,6 +14,11 @@ type page struct {
 	facts    []fact
 	notes    []string // sentences
 	id       string
+
+	// A report is shown in tables where there is room for them, and otherwise in
+	// its notes alone.
+	tables []table
+	beside []string // the notes, without what the tables show
 }
 
 // fact is a named line; further lines are under the same name.
@@ -43,6 +48,10 @@ func compose(b Body, zone *time.Location) page {
 	}
 	p.note(gradeMeans(d))
 	p.note(sentence(d.Next))
+	if d.Report != nil && len(d.Lines) > 0 {
+		p.tables = d.Report.tables()
+		p.beside = append([]string{sentence(d.Lines[0])}, d.Report.beside()...)
+	}
 	return p
 }
 
@@ -70,6 +79,7 @@ func (p *page) payment(d Data, zone *time.Location) {
 	p.add("listed", namings(d.Listings)...)
 	p.add("transaction", clean(d.TxID))
 	p.add("net effect", d.effect())
+	p.add("worth", d.worth())
 	p.add("balance", d.balance())
 	p.add("state", d.standing())
 	p.add("grade", d.grade())

@@ -22,6 +22,8 @@ type Payment struct {
 	Revealed      bool   // only the key or script that an input shows points to the address
 	AmountSat     *int64 // absolute net effect on the address, change not counted
 	FeeSat        *int64
+	Fiat          *Fiat  // what the amount was worth; nil: not known, or not looked for
+	FiatCurrency  string // in which it was looked for; empty: it was not
 	State         State
 	Proof         Proof
 	RestsOn       string // what a proven grade rests on, in words
@@ -134,9 +136,11 @@ func (p Payment) alert(key Key, typ Type, d Data, occasion ...string) (Alert, bo
 // data is what every alert about the payment says.
 func (p Payment) data() Data {
 	parties, more := largest(p.Counterparties)
+	worth, noRate := p.fiat()
 	return Data{
 		Network: p.Network, Address: p.Address, Label: p.Label, Entity: p.Entity, Listings: p.Listings,
 		TxID: p.TxID, Revealed: p.Revealed, Direction: p.Direction, AmountSat: p.AmountSat, FeeSat: p.FeeSat,
+		AmountFiat: worth, NoRate: noRate,
 		State: p.State, Proof: p.Proof, RestsOn: p.RestsOn,
 		BlockHeight: p.BlockHeight, BlockHash: p.BlockHash, Confirmations: p.confirmations(),
 		ReportedBy: p.ReportedBy, OccurredAt: moment(p.OccurredAt), ObservedAt: moment(p.ObservedAt),

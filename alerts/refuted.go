@@ -16,6 +16,7 @@ func (p Payment) Refuted(key Key, left bool) (Alert, bool) {
 		what = "It " + deed(d) + "."
 	} else {
 		d.Direction, d.AmountSat, d.Counterparties, d.MoreParties = "", nil, nil, 0
+		d.AmountFiat, d.NoRate = nil, ""
 	}
 	d.Summary = fmt.Sprintf("Correction: the transaction %s does not spend from %s, contrary to what was told: the transaction that made the output which it spends shows another script. %s",
 		clean(d.TxID), named(d), what)

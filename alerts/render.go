@@ -22,7 +22,7 @@ func Subject(b Body) string {
 	}
 	amount := "amount not known"
 	if d.AmountSat != nil {
-		amount = btc(*d.AmountSat)
+		amount = d.amount()
 	}
 	name := shorten(clean(d.Label), 80)
 	if name == "" {
@@ -76,14 +76,25 @@ func (p page) text(emphasize func(severity, text string) string) string {
 			name = ""
 		}
 	}
-	if len(p.notes) > 0 {
+	if len(p.shown()) > 0 {
 		b.WriteByte('\n')
 	}
-	for _, note := range p.notes {
+	for _, note := range p.shown() {
 		b.WriteString(note + "\n")
+	}
+	for _, t := range p.tables {
+		b.WriteString("\n" + t.text())
 	}
 	b.WriteString("\n" + p.last() + "\n")
 	return b.String()
+}
+
+// shown are the notes beside the tables.
+func (p page) shown() []string {
+	if len(p.tables) > 0 {
+		return p.beside
+	}
+	return p.notes
 }
 
 // last is the last line: which alert this is, and how to see it again.
@@ -114,8 +125,11 @@ func (p page) html() string {
 		}
 		b.WriteString("</table>\n")
 	}
-	for _, note := range p.notes {
+	for _, note := range p.shown() {
 		b.WriteString("<p>" + esc(note) + "</p>\n")
+	}
+	for _, t := range p.tables {
+		b.WriteString(t.html())
 	}
 	b.WriteString("<p>Alert <code>" + esc(p.id) + "</code>" + seeAgain + "<code>" + esc(p.command()) + "</code></p>\n</body></html>\n")
 	return b.String()

@@ -52,7 +52,7 @@ func (r Replacement) deed(d Data) string {
 	case r.Direction == "":
 		return "does nothing to the address"
 	}
-	d.Direction, d.AmountSat = r.Direction, r.AmountSat
+	d.Direction, d.AmountSat, d.AmountFiat = r.Direction, r.AmountSat, nil
 	return deed(d)
 }
 

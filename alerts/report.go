@@ -33,6 +33,13 @@ type Report struct {
 	Canary     *CanaryDay    `json:"canary,omitempty"`   // absent: none is configured
 	Privacy    string        `json:"privacy,omitempty"`  // own or blocks: who may be asked about addresses; absent: every explorer
 	Versions   []string      `json:"versions,omitempty"` // "btcwatch 1.0.0", "PostgreSQL 16.4"
+
+	DustAddresses int64           `json:"dust_addresses,omitempty"` // to how many addresses the dust went
+	NewAlerts     []SeverityCount `json:"new_alerts,omitempty"`     // the most severe first
+	Ages          *AlertAges      `json:"alerts_by_age,omitempty"`
+	Lists         *ListDay        `json:"list_changes,omitempty"`
+	Record        *RecordDay      `json:"record,omitempty"`
+	Fiat          *FiatDay        `json:"fiat,omitempty"` // absent: no currency is configured
 }
 
 // BlockRange is a stretch of heights that were covered, both ends included.

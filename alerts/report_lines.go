@@ -61,6 +61,9 @@ func (r Report) faults() []string {
 	if r.Canary != nil && (r.Canary.Overdue || r.Canary.Watched) {
 		faults = append(faults, "no payment of the canary comes through")
 	}
+	if fault := r.Fiat.fault(); fault != "" {
+		faults = append(faults, fault)
+	}
 	if r.Dead > 0 {
 		faults = append(faults, count(r.Dead, "alert was given up", "alerts were given up")+" by a channel")
 	}
@@ -71,19 +74,13 @@ func (r Report) faults() []string {
 }
 
 func (r Report) lines() []string {
-	lines := []string{
-		"From " + clock(r.From, nil) + " to " + clock(r.To, nil) + ".",
-		count(r.Addresses, "address", "addresses") + " watched.",
-		r.coverage(),
-	}
-	lines = append(lines, r.privacy()...)
+	lines := append(r.opening(), r.privacy()...)
 	lines = append(lines, r.payments()...)
+	lines = append(lines, r.activity()...)
 	for _, g := range r.Gaps {
 		lines = append(lines, g.line())
 	}
-	if more := r.GapCount - len(r.Gaps); more > 0 {
-		lines = append(lines, count(more, "more gap", "more gaps")+": see report.gaps.")
-	}
+	lines = append(lines, r.moreGaps()...)
 	for _, e := range r.Explorers {
 		lines = append(lines, e.line())
 	}
@@ -94,10 +91,25 @@ func (r Report) lines() []string {
 		lines = append(lines, r.Canary.line())
 	}
 	lines = append(lines, r.deliveries(), r.open())
-	if len(r.Versions) > 0 {
-		lines = append(lines, "Versions: "+strings.Join(cleanAll(r.Versions), ", ")+".")
+	if r.Ages != nil {
+		lines = append(lines, r.Ages.line())
 	}
-	return lines
+	return append(append(lines, r.more()...), r.versions()...)
+}
+
+func (r Report) opening() []string {
+	return []string{
+		"From " + clock(r.From, nil) + " to " + clock(r.To, nil) + ".",
+		count(r.Addresses, "address", "addresses") + " watched.",
+		r.coverage(),
+	}
+}
+
+func (r Report) moreGaps() []string {
+	if more := r.GapCount - len(r.Gaps); more > 0 {
+		return []string{count(more, "more gap", "more gaps") + ": see report.gaps."}
+	}
+	return nil
 }
 
 func (r Report) coverage() string {
@@ -133,8 +145,11 @@ func (r Report) payments() []string {
 		lines = append(lines, "Payments: none was seen in what was covered.")
 	}
 	if r.DustCount > 0 {
-		lines = append(lines, "Dust (up to "+grouped(Dust)+" sat, told here only): "+
-			count(r.DustCount, "payment", "payments")+", "+btc(r.DustSat)+".")
+		dust := "Dust (up to " + grouped(Dust) + " sat, told here only): " + count(r.DustCount, "payment", "payments") + ", " + btc(r.DustSat)
+		if r.DustAddresses > 0 {
+			dust += ", to " + count(r.DustAddresses, "address", "addresses")
+		}
+		lines = append(lines, dust+".")
 	}
 	if r.Late > 0 {
 		lines = append(lines, "Found late: "+count(r.Late, "payment", "payments")+", up to "+

@@ -56,7 +56,7 @@ func what(d Data) string {
 func deed(d Data) string {
 	amount := "an amount not yet known"
 	if d.AmountSat != nil {
-		amount = btc(*d.AmountSat)
+		amount = d.amountSaid()
 	}
 	switch {
 	case d.Revealed:

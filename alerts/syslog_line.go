@@ -84,7 +84,7 @@ func structured(b Body) string {
 	for _, f := range []field{
 		{"id", d.ID}, {"thread", d.Thread}, {"type", string(b.Type)}, {"severity", d.Severity}, {"network", d.Network},
 		{"address", d.Address}, {"label", d.Label}, {"entity", d.Entity}, {"txid", d.TxID}, {"direction", string(d.Direction)},
-		{"amount_sat", number(d.AmountSat)}, {"state", string(d.State)}, {"proof", string(d.Proof)}, {"block_height", number(d.BlockHeight)},
+		{"amount_sat", number(d.AmountSat)}, {"amount_fiat", d.fiatField()}, {"state", string(d.State)}, {"proof", string(d.Proof)}, {"block_height", number(d.BlockHeight)},
 		{"corrects", d.Corrects}, {"explorer", d.Explorer}, {"channel", d.Channel}, {"kind", d.Kind}, {"reason", d.Reason},
 	} {
 		if value := clean(f.value); value != "" {
@@ -150,6 +150,7 @@ func cefFields(b Body) []field {
 	for i, custom := range []field{{"amountSat", number(d.AmountSat)}, {"blockHeight", number(d.BlockHeight)}, {"confirmations", number(d.Confirmations)}} {
 		fields = append(fields, labelled("cn"+strconv.Itoa(i+1), custom)...)
 	}
+	fields = append(fields, labelled("flexString1", field{"amountFiat", d.fiatField()})...)
 	return append(fields, field{"msg", sentence(d.Summary)})
 }
 

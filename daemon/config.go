@@ -11,6 +11,7 @@ import (
 
 	"btcwatch/alerts"
 	"btcwatch/chain/explorer"
+	"btcwatch/sql"
 	"btcwatch/watchlist"
 )
 
@@ -33,6 +34,7 @@ type Config struct {
 	Heartbeat   HeartbeatSettings
 	Canary      CanarySettings
 	Privacy     PrivacySettings
+	Fiat        FiatSettings
 
 	lines map[string]int
 }
@@ -40,6 +42,14 @@ type Config struct {
 // Line is where a table or key is in the file, such as "channels.mail" or
 // "schedule.blocks"; 0 where the file does not have it.
 func (c *Config) Line(key string) int { return c.lines[key] }
+
+// Telling is how recorded facts become alerts and waiting deliveries.
+func (c *Config) Telling() sql.Telling {
+	return sql.Telling{
+		Confirmations: c.Alerts.Confirmations, Rules: c.Rules, Channels: c.Channels, Burst: c.Alerts.Burst,
+		BlindWithoutBlock: c.Health.NoBlockAfter, Canary: c.Canary.Address, Fiat: c.Fiat.Currency,
+	}
+}
 
 // Schedule holds cron expressions or "@every 30s"; empty means never.
 type Schedule struct {

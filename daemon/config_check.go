@@ -40,6 +40,7 @@ func (l *loader) load(top *section) {
 	l.heartbeat(top.sub("heartbeat"))
 	l.canary(top.sub("canary"))
 	l.privacy(top.sub("privacy"))
+	l.fiat(top.sub("fiat"))
 	l.rules(top.sub("rules"))
 	top.finish()
 }

@@ -30,6 +30,7 @@ func CheckExplorers(c *Config, faults *Faults) {
 	blocks := false
 	defer func() {
 		checkOwn(c, faults, opened)
+		checkFiat(c, faults, opened)
 		if len(opened) > 0 && len(opened) == len(c.Explorers) && !blocks {
 			faults.Add(c.Line("explorers"), "explorers", "none of them gives blocks, which everything is proven by; add one of kind esplora or node")
 		}

@@ -148,7 +148,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables := []string{"", "database", "schedule", "chain", "explorers.blockstream", "watch.12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk", "alerts", "health", "heartbeat", "metrics"}
+	tables := []string{"", "database", "schedule", "chain", "explorers.blockstream", "watch.12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk", "alerts", "health", "heartbeat", "metrics", "fiat"}
 	for _, table := range tables {
 		for _, key := range keysOf(t, string(example), table) {
 			if !regexp.MustCompile(`(?m)^(#?\[[^\]\n]*\b)?` + key + `\b`).Match(example) {

@@ -287,7 +287,7 @@ func TestCanaryThatIsWatched(t *testing.T) {
 // TestEveryCapabilityIsDecided: an explorer that can do something new does not
 // get past the guard unseen.
 func TestEveryCapabilityIsDecided(t *testing.T) {
-	passes := []string{"Chain", "Blocks", "Headers"} // heights, headers and whole blocks
+	passes := []string{"Chain", "Blocks", "Headers", "Prices"} // heights, headers, whole blocks, and prices, of which rates_test.go shows when they are asked for
 	guarded := []string{"Addresses", "Transactions", "Spends", "Proofs", "Hints"}
 	kind := reflect.TypeFor[explorer.Explorer]()
 	for i := range kind.NumField() {

@@ -15,7 +15,7 @@ import (
 // lead does the leader's work until the context ends or the lead is lost.
 func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	defer w.pulse.clear()
-	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Rules: w.config.Rules, Channels: w.config.Channels, Burst: w.config.Alerts.Burst, BlindWithoutBlock: w.config.Health.NoBlockAfter, Canary: w.config.Canary.Address}, w.wakeAll)
+	writer := w.store.Writer(lead, w.config.Telling(), w.wakeAll)
 	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer)}
 	l.health.watches(w.config, w.pulse)
 	l.short = newShortfall()
@@ -82,7 +82,7 @@ func (l *leader) loops() []loop {
 		agree := newAgreement(l.witnesses("agree"), l.mempool, grace)
 		all = append(all, loop{"agree", min(agreePause, grace/4), agree.round})
 	}
-	return append(all, l.askingLoops()...)
+	return append(append(all, l.rateLoops()...), l.askingLoops()...)
 }
 
 // askingLoops are those that ask about addresses and their payments beside the
@@ -139,6 +139,9 @@ func (l *leader) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := l.takeUpPrivacy(ctx); err != nil {
+		return err
+	}
+	if err := l.takeUpFiat(ctx); err != nil {
 		return err
 	}
 	changed, err := l.store.SyncConfig(ctx, l.config.Watch)

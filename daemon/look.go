@@ -98,7 +98,7 @@ func lookAt(ctx context.Context, config *Config, settings explorer.Settings, ver
 	sight.Software = e.Software()
 	sight.Family = e.Witness().Software
 	if sight.Err == nil {
-		p := &looker{ctx: ctx, params: config.Network, sight: &sight, e: e, most: questionsOf(perSecond)}
+		p := &looker{ctx: ctx, params: config.Network, sight: &sight, e: e, most: questionsOf(perSecond), fiat: config.Fiat.Currency}
 		p.abilities()
 		if guard != nil && sight.Hears {
 			p.countAs(guard(e), addresses)

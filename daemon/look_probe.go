@@ -34,12 +34,17 @@ type looker struct {
 	sight  *Sight
 	e      *explorer.Explorer
 	most   int64 // requests
+	fiat   chain.Currency
 }
 
 // abilities probes what can be asked with little. What is asked about addresses
 // shows itself in the counting.
 func (p *looker) abilities() {
 	p.probed("chain", nil)
+	if p.e.Prices != nil && p.fiat.Code != "" && p.may() {
+		_, err := p.e.Prices.Price(p.ctx, p.fiat, time.Time{})
+		p.probed("prices", err)
+	}
 	if p.sight.Tip < 1 {
 		return
 	}

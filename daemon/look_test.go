@@ -68,10 +68,14 @@ func TestLookProbesWhatExplorersCan(t *testing.T) {
 	esplora.Faults.Set("/tx/*/outspends", chaintest.Fault{Status: 503})
 	l.add("esplora", "esplora", "one", esplora)
 	l.add("electrum", "electrum", "two", chaintest.NewElectrum(ledger, l.config.Network))
-	l.add("blockbook", "blockbook", "three", chaintest.NewBlockbook(ledger, l.config.Network))
+	blockbook := chaintest.NewBlockbook(ledger, l.config.Network)
+	blockbook.Prices = &chaintest.Prices{}
+	blockbook.Prices.Set(time.Now(), "EUR", "82304.5")
+	l.add("blockbook", "blockbook", "three", blockbook)
+	l.config.Fiat.Currency = euro()
 	sights := l.look()
 	for i, want := range []string{
-		"chain blocks headers addresses? transactions spends! proofs", "chain headers addresses? transactions? proofs? hints?", "chain blocks headers addresses? transactions spends",
+		"chain blocks headers addresses? transactions spends! proofs prices!", "chain headers addresses? transactions? proofs? hints?", "chain blocks headers addresses? transactions spends prices",
 	} {
 		if got := abilityNames(sights[i]); got != want {
 			t.Errorf("%s can %q, want %q", sights[i].Explorer.Name, got, want)

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,11 +54,15 @@ func newWatchedByAll(t *testing.T, mode string, own ...string) *watchedByAll {
 		t.Fatal(err)
 	}
 	w.tapped("node", address, explorer.Settings{User: user, PasswordFile: secret})
+	esplora, prices := chaintest.NewEsplora(node, w.config.Network), &chaintest.Prices{}
+	prices.Set(time.Now().Add(-time.Minute), "EUR", "82304")
+	esplora.Prices = prices
+	w.config.Fiat = FiatSettings{Currency: euro(), Every: time.Second, MaxAge: withDays}
 	for _, s := range []struct {
 		kind   string
 		server interface{ Serve() (string, func()) }
 	}{
-		{"esplora", chaintest.NewEsplora(node, w.config.Network)},
+		{"esplora", esplora},
 		{"electrum", chaintest.NewElectrum(node, w.config.Network)},
 		{"blockbook", chaintest.NewBlockbook(node, w.config.Network)},
 		{"blockchaininfo", chaintest.NewBlockchainInfo(node, w.config.Network)},
@@ -218,6 +224,7 @@ func TestNothingLeaves(t *testing.T) {
 		}
 	}
 	w.expect("0", `SELECT count(*) FROM report.disclosures`)
+	pricesAsked(w)
 	w.expect("0", `SELECT count(*) FROM btcwatch.outage WHERE kind = 'mempool'`)
 	w.expect("0", `SELECT count(*) FROM report.gaps WHERE kind = 'mempool'`)
 	w.expect("3", `SELECT count(*) FROM report.balances WHERE balance_sat IS NULL`)
@@ -277,4 +284,21 @@ func (w *watchedByAll) disclosed(addresses string) {
 	w.expect("0", `SELECT count(*) FROM report.disclosures WHERE address = $1`, w.secret.Text)
 	w.expect("0", `SELECT sum(unsure) FROM report.disclosures`)
 	w.expect("0", `SELECT count(*) FROM report.disclosures WHERE operator <> 'operator ' || explorer OR asked < 1`)
+}
+
+// pricesAsked holds what was asked about prices to the clock: those of now, and
+// of noon UTC.
+func pricesAsked(w *watchedByAll) {
+	w.t.Helper()
+	asked := regexp.MustCompile(`GET /v1/\S*`).FindAllString(w.taps["esplora"].text(), -1)
+	for _, line := range asked {
+		_, stamp, then := strings.Cut(line, "?currency=EUR&timestamp=")
+		seconds, err := strconv.ParseInt(stamp, 10, 64)
+		if line != "GET /v1/prices" && (!then || err != nil || seconds%86400 != 43200) {
+			w.t.Errorf("asked %s", line)
+		}
+	}
+	if !slices.Contains(asked, "GET /v1/prices") || len(asked) < 3 {
+		w.t.Errorf("prices were asked for by %q", asked)
+	}
 }

@@ -70,6 +70,7 @@ func (g dayReader) told(ctx context.Context, id alerts.ID) (told bool, err error
 func (g dayReader) gather(ctx context.Context, r *alerts.Report) error {
 	for _, read := range []func(context.Context, *alerts.Report) error{
 		g.since, g.counts, g.payments, g.late, g.blocks, g.gaps, g.explorers, g.disagreements, g.oldest, g.canary, g.privacy,
+		g.activity, g.ages, g.lists, g.record, g.fiat,
 	} {
 		if err := read(ctx, r); err != nil {
 			return err
@@ -106,16 +107,16 @@ func (g dayReader) counts(ctx context.Context, r *alerts.Report) error {
 		       (SELECT count(*)
 		        FROM btcwatch.alert
 		        WHERE type = 'transaction.confirmed' AND quiet AND severity <> 'info' AND opened_at >= $1 AND opened_at < $2),
-		       dust.count, dust.sum
+		       dust.count, dust.sum, dust.addresses
 		FROM (
-		    SELECT count(*) AS count, coalesce(sum(amount), 0)::bigint AS sum
+		    SELECT count(*) AS count, coalesce(sum(amount), 0)::bigint AS sum, count(DISTINCT script_id) AS addresses
 		    FROM (
-		        SELECT DISTINCT ON (script_id, tx_id) amount
+		        SELECT DISTINCT ON (script_id, tx_id) script_id, amount
 		        FROM btcwatch.alert
 		        WHERE severity = 'info' AND about = 'payment' AND opened_at >= $1 AND opened_at < $2
 		    ) x
 		) dust`, r.From, r.To).
-		Scan(&r.Addresses, &r.Waiting, &r.Dead, &r.WaitingFor, &r.Open, &r.Deeper, &r.DustCount, &r.DustSat)
+		Scan(&r.Addresses, &r.Waiting, &r.Dead, &r.WaitingFor, &r.Open, &r.Deeper, &r.DustCount, &r.DustSat, &r.DustAddresses)
 }
 
 // payments counts each payment once, by the first word about it.

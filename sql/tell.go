@@ -167,7 +167,11 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		p.BlockHeight, p.BlockHash, p.OccurredAt = &height, s.block.String(), s.time
 		p.Ahead = c.position.Set && height > c.position.Height
 	}
-	if err := c.context(ctx, &p, id, e.Script, s); err != nil {
+	seen, err := c.context(ctx, &p, id, e.Script, s)
+	if err != nil {
+		return p, err
+	}
+	if err := c.worth(ctx, &p, s, seen); err != nil {
 		return p, err
 	}
 	if p.Proof == alerts.Corroborated && len(borneOut) > 0 {
@@ -199,10 +203,11 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 // context adds what the record knows around a payment, in one question, for
 // there is one of them for each alert: who said it, the balance after it, since
 // when there was activity, when it was found in its block, and its thread.
-func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int64, s standing) error {
+// It gives when the transaction was first seen; nil where it never was.
+func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int64, s standing) (seen *time.Time, err error) {
 	var root []byte
-	var found, covered, seen *time.Time
-	err := c.tx.QueryRow(ctx, `
+	var found, covered *time.Time
+	err = c.tx.QueryRow(ctx, `
 		SELECT ARRAY(
 		           SELECT DISTINCT e.name
 		           FROM btcwatch.observation o
@@ -230,7 +235,7 @@ func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int6
 		WHERE n.tx_id = $1`, tx, script, s.block[:], s.proof == alerts.Corroborated && s.state == alerts.Confirmed).
 		Scan(&p.ReportedBy, &p.BalanceSat, &p.FirstActivityAt, &root, &found, &covered, &seen)
 	if err != nil {
-		return fmt.Errorf("gather what is known of %s: %w", p.TxID, err)
+		return nil, fmt.Errorf("gather what is known of %s: %w", p.TxID, err)
 	}
 	if root != nil {
 		p.Root = chainhash.Hash(root).String()
@@ -238,7 +243,7 @@ func (c *commit) context(ctx context.Context, p *alerts.Payment, tx, script int6
 	if found != nil {
 		p.FoundAt, p.CoveredAt, p.SeenBefore = found.UTC(), timeOrZero(covered), seen != nil && seen.Before(*found)
 	}
-	return nil
+	return seen, nil
 }
 
 // statedBy names the explorers on whose word alone debits of an effect rest;

@@ -30,6 +30,8 @@ type Telling struct {
 	BlindWithoutBlock time.Duration // how long without a new block is told as blindness
 
 	Canary *chain.Address // watched only to test the watch; nil: there is none
+
+	Fiat chain.Currency // in which amounts are told too; the zero value: in none
 }
 
 // Writer records facts for the leader of one epoch. Each of its transactions

@@ -26,6 +26,8 @@ type Blockbook struct {
 	NoRawBlocks bool
 	// NoHex leaves the bytes out of transactions.
 	NoHex bool
+	// Prices is what its tickers say; nil: it has none.
+	Prices *Prices
 
 	once   sync.Once
 	routes http.Handler
@@ -59,6 +61,7 @@ func (b *Blockbook) handler() http.Handler {
 		"/api/v2/tx/{id}":              b.transaction,
 		"/api/v2/tx-specific/{id}":     b.specific,
 		"/api/v2/address/{address}":    b.addressPage,
+		"/api/v2/tickers":              b.Prices.ticker,
 	} {
 		if b.NoRawBlocks && path == "/api/v2/rawblock/{block}" {
 			continue

@@ -38,6 +38,9 @@ type Esplora struct {
 	// Patience is how long a request waits for the source before it is
 	// answered from what is known, as real servers do with a hung node; 5 s.
 	Patience time.Duration
+	// Prices is what mempool.space's price service says; nil: there is none, as
+	// with the Esplora servers of others.
+	Prices *Prices
 
 	source Source
 	params *chaincfg.Params

@@ -71,6 +71,8 @@ func (e *Esplora) handler() http.Handler {
 		{"/tx/{id}/outspend/{vout}", typeJSON, e.outspend},
 		{"/tx/{id}/outspends", typeJSON, e.outspends},
 		{"/tx/{id}/merkle-proof", typeJSON, e.merkleProof},
+		{"/v1/prices", typeJSON, e.Prices.now},
+		{"/v1/historical-price", typeJSON, e.Prices.then},
 	} {
 		mux.HandleFunc("GET "+route.path, e.serve(route.contentType, route.answer))
 	}

@@ -14,7 +14,7 @@ func (e *Explorer) Abilities() []string {
 	}{
 		{"chain", e.Chain != nil}, {"blocks", e.Blocks != nil}, {"headers", e.Headers != nil}, {"addresses", e.Addresses != nil},
 		{"transactions", e.Transactions != nil}, {"spends", e.Spends != nil}, {"proofs", e.Proofs != nil},
-		{"hints", e.Hints != nil},
+		{"hints", e.Hints != nil}, {"prices", e.Prices != nil},
 	} {
 		if a.has {
 			can = append(can, a.name)

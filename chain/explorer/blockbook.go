@@ -25,7 +25,7 @@ type blockbook struct {
 func openBlockbook(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := blockbook{c, params}
 	e.Chain, e.Blocks, e.Headers = asked, asked, asked
-	e.Addresses, e.Transactions, e.Spends = asked, asked, asked
+	e.Addresses, e.Transactions, e.Spends, e.Prices = asked, asked, asked, asked
 	e.BareKeys = true
 }
 
@@ -55,15 +55,18 @@ func blockbookReason(status int, text string, absent bool) (detail string, kind 
 // have is answered with the server's own state, and not with an error.
 func askBlockbook[T any](ctx context.Context, c *client, q question, read func(r *jsonReader) T) (T, error) {
 	q.reason = blockbookReason
-	return ask(ctx, c, q, func(body []byte) (T, error) {
-		answer, err := readJSON(body, read)
-		if err != nil {
-			if _, state := readJSON(body, readBlockbookState); state == nil {
-				err = &Error{Kind: ErrRefused, Detail: "its version does not serve this question, or not before its index is built"}
-			}
+	return ask(ctx, c, q, func(body []byte) (T, error) { return readBlockbook(body, read) })
+}
+
+// readBlockbook reads an answer, or finds that the server answered with its state.
+func readBlockbook[T any](body []byte, read func(r *jsonReader) T) (T, error) {
+	answer, err := readJSON(body, read)
+	if err != nil {
+		if _, state := readJSON(body, readBlockbookState); state == nil {
+			err = &Error{Kind: ErrRefused, Detail: "its version does not serve this question, or not before its index is built"}
 		}
-		return answer, err
-	})
+	}
+	return answer, err
 }
 
 // blockbookState is what a server says of itself.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
 
@@ -14,10 +15,12 @@ import (
 )
 
 func blockbookSubject() subject {
-	return subject{kind: "blockbook", can: "Chain Blocks Headers Addresses Transactions Spends", endpoints: bookEndpoints,
+	return subject{kind: "blockbook", can: "Chain Blocks Headers Addresses Transactions Spends Prices", endpoints: bookEndpoints,
 		bareKeys: true, lightSpends: true, oneHeader: true,
 		serve: func(t *testing.T, s *scene, w *badWire) Settings {
-			return Settings{Kind: "blockbook", URL: overHTTP(t, w, chaintest.NewBlockbook(s.chain, s.chain.Params())) + "/api/v2"}
+			server := chaintest.NewBlockbook(s.chain, s.chain.Params())
+			server.Prices = scenePrices()
+			return Settings{Kind: "blockbook", URL: overHTTP(t, w, server) + "/api/v2"}
 		},
 		notFound: []http.HandlerFunc{
 			status(400, `{"error":"Block not found"}`+"\n", "Content-Type", "application/json"),
@@ -73,6 +76,8 @@ func bookEndpoints() []endpoint {
 		{name: "Transaction's bytes", before: []string{string(asJSON(noBytes))}, good: bytes, json: true, absent: true,
 			ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Transactions.Transaction(ctx, tx.ID) }},
 		{name: "Spends", good: string(asJSON(booked(tx))), json: true, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) { return e.Spends.Spends(ctx, tx.ID) }},
+		{name: "Price", good: `{"ts":1700000000,"rates":{"eur":34567}}`, json: true, ask: priceAt(time.Time{})},
+		{name: "Price of then", good: `{"ts":1500000000,"rates":{"eur":1964}}`, json: true, ask: priceAt(time.Unix(1_499_999_000, 0))},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 )
@@ -61,6 +62,10 @@ func inquiries(s *scene, e *Explorer) (all []inquiry) {
 		add("Coinbase", func(ctx context.Context, e *Explorer) (any, error) {
 			return e.Proofs.Coinbase(ctx, s.blockAt(s.paidAt), s.paidAt)
 		})
+	}
+	if e.Prices != nil {
+		add("Price", priceAt(time.Time{}))
+		add("Price of then", priceAt(time.Unix(1_500_000_000, 0)))
 	}
 	return all
 }

@@ -14,7 +14,7 @@ var (
 	ErrRateLimited = errors.New("rate limited")
 	// ErrUnavailable: no whole answer came; asking again later may help.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrNotFound: a proper answer that the transaction or block is not known.
+	// ErrNotFound: a proper answer that the transaction, block or price is not known.
 	ErrNotFound = errors.New("not found")
 	// ErrRefused: the explorer will not answer this; asking again is no use.
 	ErrRefused = errors.New("refused")

@@ -28,6 +28,7 @@ func openEsplora(e *Explorer, c *client, params *chaincfg.Params) {
 	asked := esplora{c, params}
 	e.Chain, e.Blocks, e.Headers = asked, asked, asked
 	e.Addresses, e.Transactions, e.Spends, e.Proofs = asked, asked, asked, asked
+	e.Prices = asked
 }
 
 // Tip asks for the height of the best block.

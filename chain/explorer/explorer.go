@@ -34,6 +34,7 @@ type Explorer struct {
 	Spends       Spends
 	Proofs       Proofs
 	Hints        Hints
+	Prices       Prices
 
 	Pace *Pace
 

@@ -76,6 +76,8 @@ func endpoints() []endpoint {
 		{name: "Coinbase", good: tx.ID.String(), after: []string{string(asJSON(stated(tx)))}, absent: true, ask: func(ctx context.Context, e *Explorer) (any, error) {
 			return e.Proofs.Coinbase(ctx, genesis.BlockHash(), 0)
 		}},
+		{name: "Price", good: `{"time":1700000000,"EUR":34567}`, json: true, ask: priceAt(time.Time{})},
+		{name: "Price of then", good: `{"prices":[{"time":1499904000,"EUR":1964}]}`, json: true, ask: priceAt(time.Unix(1_500_000_000, 0))},
 	}
 }
 

@@ -45,7 +45,7 @@ type subject struct {
 // subjects has a line for every kind of explorer.
 func subjects() []subject {
 	return []subject{
-		{kind: "esplora", can: "Chain Blocks Headers Addresses Transactions Spends Proofs", serve: serveEsplora, endpoints: endpoints, notFound: esploraNotFound(),
+		{kind: "esplora", can: "Chain Blocks Headers Addresses Transactions Spends Proofs Prices", serve: serveEsplora, endpoints: endpoints, notFound: esploraNotFound(),
 			optional: []string{"prevout", "witness", "is_coinbase", "size", "weight", "fee", "sigops", "scriptpubkey_asm"},
 			nullable: []string{"prevout", "fee", "sigops", "scriptpubkey_asm"}},
 		{kind: "electrum", can: "Chain Headers Addresses Transactions Proofs Hints", serve: serveElectrum},
@@ -57,7 +57,9 @@ func subjects() []subject {
 }
 
 func serveEsplora(t *testing.T, s *scene, w *badWire) Settings {
-	return Settings{Kind: "esplora", URL: overHTTP(t, w, chaintest.NewEsplora(s.chain, s.chain.Params()))}
+	server := chaintest.NewEsplora(s.chain, s.chain.Params())
+	server.Prices = scenePrices()
+	return Settings{Kind: "esplora", URL: overHTTP(t, w, server)}
 }
 
 func esploraNotFound() (all []http.HandlerFunc) {
