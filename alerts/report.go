@@ -18,8 +18,9 @@ type Report struct {
 	Payments   []PaymentSum  `json:"payments,omitempty"` // without the dust
 	DustCount  int64         `json:"dust_count"`
 	DustSat    int64         `json:"dust_sat"`
-	Deeper     int64         `json:"deeper_confirmations"` // payments that reached a depth beyond the first
-	Late       int64         `json:"found_late,omitempty"` // payments of which one alert says so (late_seconds)
+	DustMost   int64         `json:"dust_most_sat,omitempty"` // the most satoshis of a payment that are dust
+	Deeper     int64         `json:"deeper_confirmations"`    // payments that reached a depth beyond the first
+	Late       int64         `json:"found_late,omitempty"`    // payments of which one alert says so (late_seconds)
 	LateMost   int64         `json:"found_late_most_seconds,omitempty"`
 	Gaps       []Gap         `json:"gaps,omitempty"` // opened, or still open, in that time; the body shows twenty
 	GapCount   int           `json:"gap_count"`

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -145,7 +146,7 @@ func (r Report) payments() []string {
 		lines = append(lines, "Payments: none was seen in what was covered.")
 	}
 	if r.DustCount > 0 {
-		dust := "Dust (up to " + grouped(Dust) + " sat, told here only): " + count(r.DustCount, "payment", "payments") + ", " + btc(r.DustSat)
+		dust := "Dust (up to " + grouped(cmp.Or(r.DustMost, Dust)) + " sat, told here only): " + count(r.DustCount, "payment", "payments") + ", " + btc(r.DustSat)
 		if r.DustAddresses > 0 {
 			dust += ", to " + count(r.DustAddresses, "address", "addresses")
 		}

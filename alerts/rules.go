@@ -18,6 +18,8 @@ type Rule struct {
 	Direction    []Direction
 	MinSat       *int64 // of the net effect on the address
 	MaxSat       *int64
+	MinFiat      *int64 // of what it was worth, in minor units of the configured currency; never met where no rate is known
+	MaxFiat      *int64
 	Basis        []string // of a listing of the address: any of them
 	Category     []string
 	List         []string
@@ -180,6 +182,11 @@ func (rs Rules) DustSat() int64 {
 	return Dust
 }
 
+// InFiat says whether any rule asks what a payment was worth.
+func (rs Rules) InFiat() bool {
+	return slices.ContainsFunc(rs, func(r Rule) bool { return r.MinFiat != nil || r.MaxFiat != nil })
+}
+
 // Rests says whether any rule asks for how long an address was at rest.
 func (rs Rules) Rests() bool {
 	return slices.ContainsFunc(rs, func(r Rule) bool { return r.RestDays > 0 })
@@ -204,6 +211,8 @@ func (r *Rule) holds(p *Payment, dust int64) bool {
 	return oneOf(r.Direction, p.Direction) &&
 		(r.MinSat == nil || p.AmountSat == nil || *p.AmountSat >= *r.MinSat) &&
 		(r.MaxSat == nil || p.AmountSat != nil && *p.AmountSat <= *r.MaxSat) &&
+		(r.MinFiat == nil || p.Fiat != nil && p.Fiat.Minor >= *r.MinFiat) &&
+		(r.MaxFiat == nil || p.Fiat != nil && p.Fiat.Minor <= *r.MaxFiat) &&
 		anyListing(r.Basis, p.Listings, func(l Listing) string { return l.Basis }) &&
 		anyListing(r.Category, p.Listings, func(l Listing) string { return l.Category }) &&
 		anyListing(r.List, p.Listings, func(l Listing) string { return l.List }) &&

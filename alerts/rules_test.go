@@ -31,6 +31,11 @@ func TestRuleConditions(t *testing.T) {
 		"most":                      {Rule{MaxSat: ptr[int64](50_000)}, nil, true},
 		"more than most":            {Rule{MaxSat: ptr[int64](49_999)}, nil, false},
 		"unknown is not at most":    {Rule{MaxSat: ptr[int64](1 << 40)}, func(p *Payment) { p.AmountSat = nil }, false},
+		"worth":                     {Rule{MinFiat: ptr[int64](5_000_00), MaxFiat: ptr[int64](5_000_00)}, worthOf(5_000_00), true},
+		"worth less":                {Rule{MinFiat: ptr[int64](5_000_01)}, worthOf(5_000_00), false},
+		"worth more":                {Rule{MaxFiat: ptr[int64](4_999_99)}, worthOf(5_000_00), false},
+		"no rate, at least":         {Rule{MinFiat: ptr[int64](1)}, nil, false},
+		"no rate, at most":          {Rule{MaxFiat: ptr[int64](1 << 60)}, nil, false},
 		"basis":                     {Rule{Basis: []string{"court", "press"}}, nil, true},
 		"another basis":             {Rule{Basis: []string{"court"}}, nil, false},
 		"no listing":                {Rule{Basis: []string{"court"}}, func(p *Payment) { p.Listings = nil }, false},
@@ -76,6 +81,10 @@ func TestRuleConditions(t *testing.T) {
 			t.Errorf("%s: %s by %v", name, a.Severity, b.Data.Rules)
 		}
 	}
+}
+
+func worthOf(minor int64) func(p *Payment) {
+	return func(p *Payment) { p.Fiat = &Fiat{Minor: minor, Currency: "EUR", Source: "a table"} }
 }
 
 func withBasis(basis string) []Counterparty {

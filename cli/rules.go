@@ -38,7 +38,7 @@ func (c *rulesTest) Run(s *session) error {
 	}
 	return s.withStoreTelling(config, func(ctx context.Context, store *sql.Store, p *progress) error {
 		p.now("judging the recorded payments")
-		if err := store.Recorded(ctx, config.Rules, from, to, t.judge); err != nil {
+		if err := store.Recorded(ctx, config.Telling(), from, to, t.judge); err != nil {
 			return err
 		}
 		p.end()

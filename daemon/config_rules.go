@@ -34,6 +34,10 @@ func (l *loader) rule(s *section) alerts.Rule {
 	if r.MinSat != nil && r.MaxSat != nil && *r.MinSat > *r.MaxSat {
 		s.fault("max_sat", "less than min_sat, so the rule can never match; swap the two")
 	}
+	r.MinFiat, r.MaxFiat = l.worth(s, "min_fiat"), l.worth(s, "max_fiat")
+	if r.MinFiat != nil && r.MaxFiat != nil && *r.MinFiat > *r.MaxFiat {
+		s.fault("max_fiat", "less than min_fiat, so the rule can never match; swap the two")
+	}
 	r.Basis = oneOfWords(s, "basis", basisWords())
 	r.Category = filled(s, "category")
 	r.List = oneOfWords(s, "list", []string{"config", "command"})
@@ -131,6 +135,28 @@ func satoshis(s *section, key string) *int64 {
 	if n < 0 || n > mostSatoshis {
 		s.fault(key, "%d is no amount in satoshis; use 0 to %d (a bitcoin has 100000000)", n, int64(mostSatoshis))
 		return nil
+	}
+	return &n
+}
+
+// mostWorth is a thousand times what all money of any currency comes to.
+const mostWorth = 1_000_000_000_000_000
+
+// worth reads whole units of the configured currency, and gives its minor units.
+func (l *loader) worth(s *section, key string) *int64 {
+	n := s.integer(key, 0)
+	switch {
+	case !s.has(key):
+		return nil
+	case l.config.Fiat.Currency.Code == "":
+		s.fault(key, "needs a currency, and the rates to go by: set currency under [fiat]")
+		return nil
+	case n < 0 || n > mostWorth:
+		s.fault(key, "%d is no amount of money; use 0 to %d, in whole %s", n, int64(mostWorth), l.config.Fiat.Currency.Code)
+		return nil
+	}
+	for range l.config.Fiat.Currency.Digits {
+		n *= 10
 	}
 	return &n
 }

@@ -80,6 +80,7 @@ func TestRulesThatCannotBeMeant(t *testing.T) {
 		`min_sat = -1`:                              `:2: rules.one.min_sat: -1 is no amount in satoshis`,
 		`max_sat = 0.5`:                             `:2: rules.one.max_sat: a number with a fraction stands here; it takes a whole number`,
 		`min_sat = 2_100_000_000_000_001`:           `:2: rules.one.min_sat: 2100000000000001 is no amount`,
+		`min_fiat = 5`:                              `:2: rules.one.min_fiat: needs a currency, and the rates to go by: set currency under [fiat]`,
 		`after_rest_days = 0`:                       `:2: rules.one.after_rest_days: 0 is out of bounds`,
 		`dates = ["2026-03-02/2026-03-01"]`:         `:2: rules.one.dates: "2026-03-02/2026-03-01" ends before it begins, so the rule can never match`,
 		`dates = ["2026-02-30"]`:                    `:2: rules.one.dates: "2026-02-30" is no date`,
@@ -112,5 +113,20 @@ func TestRuleOfADefaultKeepsItsSeverity(t *testing.T) {
 	c, err := Load(write(t, "[rules.money-out]\nmin_sat = 5\n"+anyChannel))
 	if err != nil || len(c.Rules) != 1 || c.Rules[0].Given {
 		t.Errorf("%v, %+v", err, c)
+	}
+}
+
+// TestRulesInFiat: whole units of the currency are taken as its minor ones.
+func TestRulesInFiat(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]int64{"EUR": 10_000_00, "JPY": 10_000, "KWD": 10_000_000} {
+		c, err := Load(write(t, "[rules.one]\nseverity = \"low\"\nmin_fiat = 10_000\n[fiat]\ncurrency = \""+code+"\"\n"+anyChannel))
+		if err != nil || *c.Rules[0].MinFiat != want || c.Rules[0].MaxFiat != nil {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	_, err := Load(write(t, "[rules.one]\nseverity = \"low\"\nmin_fiat = 10\nmax_fiat = 9\n[fiat]\ncurrency = \"EUR\"\n"+anyChannel))
+	if err == nil || !strings.Contains(err.Error(), ":4: rules.one.max_fiat: less than min_fiat, so the rule can never match") {
+		t.Error(err)
 	}
 }

@@ -215,6 +215,7 @@ func uncommented(t *testing.T) string {
 		t.Fatal(err)
 	}
 	text := regexp.MustCompile(`(?m)^#([a-z\[])`).ReplaceAllString(string(example), "$1")
+	text = strings.Replace(text, "currency = \"\"", "currency = \"EUR\"", 1) // which the rule in it needs
 	text = strings.ReplaceAll(text, "/etc/btcwatch/slack.url", url)
 	text = strings.ReplaceAll(text, "/etc/btcwatch/webhook.secret", secret)
 	return strings.ReplaceAll(text, "/var/lib/btcwatch", dir)

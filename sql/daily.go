@@ -23,10 +23,10 @@ type Daily struct {
 // to where the last one ended, be that more than a day, so that nothing falls
 // between two. It is gathered before the commit, which holds up whoever records.
 func (w *Writer) TellDaily(ctx context.Context, d Daily) error {
-	r := alerts.Report{Network: chain.NetworkName(w.store.params), Date: d.Date, To: w.settled(), Versions: d.Versions}
+	r := alerts.Report{Network: chain.NetworkName(w.store.params), DustMost: w.tell.Rules.DustSat(), Date: d.Date, To: w.settled(), Versions: d.Versions}
 	told := false
 	read := func(tx pgx.Tx) (err error) {
-		g := dayReader{tx, d}
+		g := dayReader{tx: tx, daily: d, dust: w.tell.Rules.DustSat()}
 		if told, err = g.told(ctx, r.Alert(w.store.key).ID); told || err != nil {
 			return err
 		}
@@ -60,6 +60,7 @@ func (w *Writer) settled() time.Time {
 type dayReader struct {
 	tx    pgx.Tx
 	daily Daily
+	dust  int64 // the most satoshis that are
 }
 
 func (g dayReader) told(ctx context.Context, id alerts.ID) (told bool, err error) {
@@ -114,8 +115,9 @@ func (g dayReader) counts(ctx context.Context, r *alerts.Report) error {
 		        SELECT DISTINCT ON (script_id, tx_id) script_id, amount
 		        FROM btcwatch.alert
 		        WHERE severity = 'info' AND about = 'payment' AND opened_at >= $1 AND opened_at < $2
+		          AND type LIKE 'transaction.%' AND direction = 'in' AND amount <= $3
 		    ) x
-		) dust`, r.From, r.To).
+		) dust`, r.From, r.To, g.dust).
 		Scan(&r.Addresses, &r.Waiting, &r.Dead, &r.WaitingFor, &r.Open, &r.Deeper, &r.DustCount, &r.DustSat, &r.DustAddresses)
 }
 
@@ -125,7 +127,7 @@ func (g dayReader) payments(ctx context.Context, r *alerts.Report) error {
 		SELECT a.severity, coalesce(a.direction, ''), count(*), coalesce(sum(a.amount), 0)::bigint, count(*) FILTER (WHERE a.amount IS NULL)
 		FROM btcwatch.alert a
 		WHERE a.about = 'payment'
-		  AND a.severity <> 'info'
+		  AND NOT (a.severity = 'info' AND a.direction = 'in' AND coalesce(a.amount <= $3, false))
 		  AND a.type IN ('transaction.seen', 'transaction.confirmed')
 		  AND a.opened_at >= $1
 		  AND a.opened_at < $2
@@ -136,9 +138,9 @@ func (g dayReader) payments(ctx context.Context, r *alerts.Report) error {
 		        AND f.script_id = a.script_id
 		        AND f.seq < a.seq
 		        AND f.about = 'payment'
-		        AND f.severity <> 'info'
+		        AND NOT (f.severity = 'info' AND f.direction = 'in' AND coalesce(f.amount <= $3, false))
 		        AND f.type IN ('transaction.seen', 'transaction.confirmed'))
-		GROUP BY a.severity, a.direction`, r.From, r.To)
+		GROUP BY a.severity, a.direction`, r.From, r.To, g.dust)
 	if err != nil {
 		return err
 	}

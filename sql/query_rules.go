@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/alerts"
+	"btcwatch/chain"
 	"btcwatch/watchlist"
 )
 
@@ -24,9 +25,9 @@ type recordedAddress struct {
 // up to another (zero: without bound), as rules judge it: each address by itself,
 // oldest first. Listings are those of now; what stands about a payment is what it
 // came to. It reads row by row.
-func (s *Store) Recorded(ctx context.Context, rules alerts.Rules, from, to time.Time, each func(alerts.Payment) error) error {
+func (s *Store) Recorded(ctx context.Context, tell Telling, from, to time.Time, each func(alerts.Payment) error) error {
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		r := recordReader{tx: tx, rules: rules, addresses: map[int64]*recordedAddress{}, sides: map[int64][]side{}}
+		r := recordReader{tx: tx, rules: tell.Rules, fiat: tell.Fiat, addresses: map[int64]*recordedAddress{}, sides: map[int64][]side{}}
 		for _, read := range []func(context.Context) error{r.readAddresses, r.readListings, r.readSides} {
 			if err := read(ctx); err != nil {
 				return err
@@ -44,6 +45,7 @@ func (s *Store) Recorded(ctx context.Context, rules alerts.Rules, from, to time.
 type recordReader struct {
 	tx        pgx.Tx
 	rules     alerts.Rules
+	fiat      chain.Currency
 	addresses map[int64]*recordedAddress // by script
 	sides     map[int64][]side           // by transaction: the watched ones, where there are several
 }
@@ -126,15 +128,21 @@ type recordedRow struct {
 	sent       int64
 	alone      bool // nobody else is paid
 	height     *int32
+	rate       *int64 // minor units for a bitcoin; null: none is near enough, or no rule asks
 }
 
 func (r *recordReader) read(ctx context.Context, from, to time.Time, each func(alerts.Payment) error) error {
+	asked := ""
+	if r.rules.InFiat() {
+		asked = r.fiat.Code
+	}
 	found, err := r.tx.Query(ctx, `
 		SELECT m.script_id, m.tx_id, t.txid, n.state, n.proof, least(n.first_seen_at, n.block_time) AS at,
 		       count(*) FILTER (WHERE m.direction = 0), count(*) FILTER (WHERE m.direction = 1), count(*) FILTER (WHERE m.amount IS NULL),
 		       coalesce(sum(m.amount) FILTER (WHERE m.direction = 0), 0)::bigint, coalesce(sum(m.amount) FILTER (WHERE m.direction = 1), 0)::bigint,
 		       NOT EXISTS (SELECT FROM btcwatch.tx_output o WHERE o.tx_id = m.tx_id AND o.script_id <> m.script_id AND o.amount > 0),
-		       n.height
+		       n.height,
+		       CASE WHEN $1 <> '' THEN (SELECT r.minor FROM btcwatch.rate_at(coalesce(n.block_time, n.first_seen_at)) r WHERE r.currency = $1) END
 		FROM (
 		    SELECT script_id, tx_id, height, direction, amount FROM btcwatch.moved
 		    UNION ALL
@@ -143,14 +151,14 @@ func (r *recordReader) read(ctx context.Context, from, to time.Time, each func(a
 		JOIN btcwatch.tx_now n ON n.tx_id = m.tx_id AND n.state IN ('unconfirmed', 'confirmed') AND n.height IS NOT DISTINCT FROM m.height
 		JOIN btcwatch.tx t ON t.id = m.tx_id
 		GROUP BY m.script_id, m.tx_id, t.txid, n.state, n.proof, n.first_seen_at, n.block_time, n.height
-		ORDER BY m.script_id, at, m.tx_id`)
+		ORDER BY m.script_id, at, m.tx_id`, asked)
 	if err != nil {
 		return err
 	}
 	var p recordedRow
 	var before int64
 	var lastAt *time.Time // of the last activity at the address but dust
-	_, err = pgx.ForEachRow(found, []any{&p.script, &p.tx, &p.txid, &p.state, &p.proof, &p.at, &p.credits, &p.debits, &p.unknown, &p.received, &p.sent, &p.alone, &p.height}, func() error {
+	_, err = pgx.ForEachRow(found, []any{&p.script, &p.tx, &p.txid, &p.state, &p.proof, &p.at, &p.credits, &p.debits, &p.unknown, &p.received, &p.sent, &p.alone, &p.height, &p.rate}, func() error {
 		a := r.addresses[p.script]
 		if a == nil {
 			return nil // retired: it is recorded, and not told
@@ -196,6 +204,11 @@ func (r *recordReader) payment(row recordedRow, a *recordedAddress) alerts.Payme
 	if row.unknown == 0 {
 		net := max(row.received-row.sent, row.sent-row.received)
 		p.AmountSat = &net
+		if row.rate != nil {
+			if minor, ok := chain.Worth(net, *row.rate); ok {
+				p.Fiat = &alerts.Fiat{Minor: minor, Currency: r.fiat.Code}
+			}
+		}
 	}
 	for _, s := range r.sides[row.tx] {
 		if other := r.addresses[s.script]; other != nil && s.script != row.script && (s.debit && !p.Spends || s.credit && p.Spends) {

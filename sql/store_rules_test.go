@@ -12,6 +12,7 @@ import (
 	"btcwatch/alerts"
 	"btcwatch/chain"
 	"btcwatch/chain/chaintest"
+	"btcwatch/sql"
 )
 
 // ruled is a bench with rules, that follows a chain from its block 3 on. Its
@@ -226,5 +227,30 @@ func TestRulesLeaveHistoryAlone(t *testing.T) {
 	}
 	if n := b.count(`SELECT count(*) FROM btcwatch.rule_payment`); n != 0 {
 		t.Errorf("%d payments of the past count", n)
+	}
+}
+
+// TestDailyReportOfRules: what a rule makes mild is counted as a payment of that
+// severity, and only dust as dust, up to what the rule says it is.
+func TestDailyReportOfRules(t *testing.T) {
+	a := address(1)
+	dust, least := int64(5_000), int64(100_000)
+	b, ledger := ruled(t, alerts.Rules{{Name: "dust", MaxSat: &dust}, {Name: "money-in", MinSat: &least}}, a)
+	b.must(b.writer.TellDaily(b.Context(), sql.Daily{Date: "2026-01-01"}))
+	ledger.Mine(payOf(1, a, 4_000), payOf(2, a, 5_000), payOf(3, a, 5_001), payOf(4, a, 100_000))
+	b.follow(ledger)
+	b.must(b.writer.TellDaily(b.Context(), sql.Daily{Date: "2026-01-02"}))
+	var body alerts.Body
+	b.must(json.Unmarshal([]byte(b.lines(`SELECT convert_from(body, 'UTF8') FROM btcwatch.alert WHERE type = 'report.daily' ORDER BY seq DESC LIMIT 1`)[0]), &body))
+	r := body.Data.Report
+	if r.DustCount != 2 || r.DustSat != 9_000 || r.DustMost != 5_000 {
+		t.Errorf("dust: %d, %d sat, up to %d", r.DustCount, r.DustSat, r.DustMost)
+	}
+	got := map[string]int64{}
+	for _, p := range r.Payments {
+		got[p.Severity.String()] += p.AmountSat
+	}
+	if len(got) != 2 || got["info"] != 5_001 || got["medium"] != 100_000 {
+		t.Errorf("payments: %v", got)
 	}
 }
