@@ -32,7 +32,8 @@ const (
 	ListChanged          Type = "list.changed"
 	ChannelFailing       Type = "channel.failing" // deliveries of a channel died
 	ReportDaily          Type = "report.daily"
-	ChannelTest          Type = "channel.test" // a person asked whether a channel works; no alert
+	ChannelTest          Type = "channel.test"    // a person asked whether a channel works; no alert
+	MessagesSummed       Type = "messages.summed" // one message for many, to one channel for people; no alert
 
 	RuleType Type = "rule." // and the name of a rule of the configuration: what payments over time come to
 )
@@ -54,7 +55,7 @@ func Types() []Type {
 	return []Type{
 		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, TransactionRefuted,
 		ChainReorged, ChainStuck,
-		ExplorerFailing, ExplorerRecovered, ExplorerDisagreed, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily, ChannelTest,
+		ExplorerFailing, ExplorerRecovered, ExplorerDisagreed, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily, ChannelTest, MessagesSummed,
 	}
 }
 
@@ -148,6 +149,7 @@ type Data struct {
 
 	Disagreement *Disagreed `json:"disagreement,omitempty"` // explorer.disagreed
 	Window       *Window    `json:"window,omitempty"`       // rule.NAME
+	Summed       *Summed    `json:"summed,omitempty"`       // messages.summed
 
 	List   *ListChange `json:"list_change,omitempty"` // list.changed
 	Report *Report     `json:"report,omitempty"`      // report.daily

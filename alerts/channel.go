@@ -19,22 +19,42 @@ type Env struct {
 // kinds is every kind of channel. A new one is one file and one line here.
 func kinds() []kind {
 	return []kind{
-		{"stdout", here, openStdout, "It is on this command's or the daemon's standard output"},
-		{"file", here, openFile, "It is in the file, on disk"},
-		{"webhook", elsewhere, openWebhook, "The receiver answered that it has it"},
-		{"email", elsewhere, openEmail, "The mail server has taken it for every recipient; whether it reaches their inboxes only a look there shows"},
-		{"slack", elsewhere, openSlack, "Slack answered that it has it; look into its channel"},
-		{"alertmanager", elsewhere, openAlertmanager, "Alertmanager has taken it; whom it tells is decided by its routes"},
-		{"syslog", syslogLocal, openSyslog, "It was handed over in good order, which is all that syslog lets one know; look for its id there"},
-		{"exec", here, openProgram, "The program ended with exit code 0"},
+		{"stdout", people, here, openStdout, "It is on this command's or the daemon's standard output"},
+		{"file", programs, here, openFile, "It is in the file, on disk"},
+		{"webhook", programs, elsewhere, openWebhook, "The receiver answered that it has it"},
+		{"email", people, elsewhere, openEmail, "The mail server has taken it for every recipient; whether it reaches their inboxes only a look there shows"},
+		{"slack", people, elsewhere, openSlack, "Slack answered that it has it; look into its channel"},
+		{"alertmanager", programs, elsewhere, openAlertmanager, "Alertmanager has taken it; whom it tells is decided by its routes"},
+		{"syslog", programs, syslogLocal, openSyslog, "It was handed over in good order, which is all that syslog lets one know; look for its id there"},
+		{"exec", programs, here, openProgram, "The program ended with exit code 0"},
 	}
 }
 
 type kind struct {
 	name  string
+	reads reader
 	local func(Settings) bool // ends on this machine: of several daemons only the leader serves it
 	open  func(Settings, Env) (Channel, error)
 	taken string // what it means that an alert was delivered
+}
+
+// reader is who reads a channel: people are not sent more messages an hour and
+// address than they can read, programs get every alert.
+type reader bool
+
+const (
+	people   reader = true
+	programs reader = false
+)
+
+// ForPeople says whether a channel is read by people.
+func ForPeople(s Settings) bool {
+	for _, k := range kinds() {
+		if k.name == s.Kind {
+			return k.reads == people
+		}
+	}
+	return false
 }
 
 func here(Settings) bool      { return true }

@@ -191,7 +191,15 @@ func samples(t *testing.T) map[string]Alert {
 		Window: Window{Rule: "structuring", From: at("2026-02-27T08:00:00Z"), To: at("2026-03-01T12:00:00Z"), Count: 12, SumSat: 150_000_000, Unknown: 1,
 			TxIDs: []string{someTxID, someBlock}, More: 10},
 	}
+	summed := Summary{
+		Network: "mainnet", Address: articleOne, Label: "Botobekov article, address 1 of 2", Listings: []Listing{pressListing()}, Severity: High, First: ID{4}, Burst: 20,
+		At: at("2026-03-01T13:00:05Z"),
+		Summed: Summed{Channel: "mail", From: at("2026-03-01T11:58:00Z"), To: at("2026-03-01T12:59:30Z"), Count: 1_237, InSat: 1_500_000, OutSat: 250_000_000, Unknown: 2,
+			Of:  []SummedOf{{TransactionConfirmed, "high", 37}, {TransactionReplaced, "medium", 1_200}},
+			IDs: []string{"00112233445566778899aabbccddeeff", "10112233445566778899aabbccddeeff"}, More: 1_235},
+	}
 	return map[string]Alert{
+		"summed":       summed.Alert(testKey()),
 		"rule":         often.Alert(testKey()),
 		"stopped":      stopped.Alert(testKey()),
 		"goes-on":      GoesOn{Network: "mainnet", Episode: 12, Height: 840_300, At: at("2026-03-01T12:30:45Z")}.Alert(testKey()),

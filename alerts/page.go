@@ -32,6 +32,7 @@ func compose(b Body, zone *time.Location) page {
 		p.payment(d, zone)
 	}
 	p.window(d, zone)
+	p.summed(d, zone)
 	p.outage(d, zone)
 	p.add("corrects", clean(d.Corrects))
 	for _, link := range d.Links {

@@ -236,17 +236,23 @@ func findAlert(ctx context.Context, store *sql.Store, prefix string) (alerts.ID,
 func deliveryTable(rows []sql.DeliveryRow) *table {
 	t := &table{columns: []column{
 		{name: "CHANNEL"}, {name: "DELIVERY", paint: deliveryColour}, {name: "TRIES", right: true},
-		{name: "DELIVERED (UTC)"}, {name: "NEXT TRY (UTC)", spare: true}, {name: "LAST ERROR", cut: true, spare: true},
+		{name: "DELIVERED (UTC)"}, {name: "NEXT TRY (UTC)", spare: true}, {name: "SUMMED UP", spare: true}, {name: "LAST ERROR", cut: true, spare: true},
 	}}
 	for _, row := range rows {
-		next, last := "", ""
-		if row.State == "waiting" {
+		next, last, summed := "", "", ""
+		switch {
+		case row.CarriedBy != nil:
+			summed = "by " + (*row.CarriedBy)[:min(shownID, len(*row.CarriedBy))]
+		case row.Summed:
+			summed = "within the hour"
+		}
+		if row.State == "waiting" && (!row.Summed || row.CarriedBy != nil) {
 			next = minute(&row.NextAt)
 		}
 		if row.LastError != nil {
 			last = *row.LastError
 		}
-		t.add(row.Channel, row.State, grouped(int64(row.Attempts)), minute(row.DeliveredAt), next, last)
+		t.add(row.Channel, row.State, grouped(int64(row.Attempts)), minute(row.DeliveredAt), next, summed, last)
 	}
 	return t
 }

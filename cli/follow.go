@@ -98,7 +98,7 @@ func (c *followCommand) follow(ctx context.Context, s *session, config *daemon.C
 	if err != nil || plan.Followed {
 		return c.nothing(s, v, err)
 	}
-	tell := sql.Telling{Confirmations: config.Alerts.Confirmations, Rules: config.Rules, Channels: config.Channels}
+	tell := sql.Telling{Confirmations: config.Alerts.Confirmations, Rules: config.Rules, Channels: config.Channels, Burst: config.Alerts.Burst}
 	for range mostMoves {
 		if v, err = c.vouch(ctx, s, config, store, v, p); err != nil {
 			return refused(v, err)

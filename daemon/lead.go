@@ -15,7 +15,7 @@ import (
 // lead does the leader's work until the context ends or the lead is lost.
 func (w *watch) lead(ctx context.Context, lead *sql.Lead) error {
 	defer w.pulse.clear()
-	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Rules: w.config.Rules, Channels: w.config.Channels, BlindWithoutBlock: w.config.Health.NoBlockAfter, Canary: w.config.Canary.Address}, w.wakeAll)
+	writer := w.store.Writer(lead, sql.Telling{Confirmations: w.config.Alerts.Confirmations, Rules: w.config.Rules, Channels: w.config.Channels, Burst: w.config.Alerts.Burst, BlindWithoutBlock: w.config.Health.NoBlockAfter, Canary: w.config.Canary.Address}, w.wakeAll)
 	l := &leader{watch: w, writer: writer, health: w.resumeHealth(writer)}
 	l.health.watches(w.config, w.pulse)
 	l.short = newShortfall()
@@ -62,10 +62,14 @@ type loop struct {
 	round func(context.Context) error
 }
 
+// sumsPause is how often it is looked for messages that are to be summed up.
+const sumsPause = time.Minute
+
 func (l *leader) loops() []loop {
 	all := []loop{
 		{"disclosures", flushPause, l.flushDisclosures},
 		{"list", fillPause, l.tellList},
+		{"sums", sumsPause, l.writer.TellSums},
 		{"ancestors", ancestorsPause, l.ancestors.round},
 		{"failures", failuresPause, l.newFailures().save},
 		{"health", l.judgePause(), l.health.judge},

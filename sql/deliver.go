@@ -55,6 +55,7 @@ func (q Queue) ClaimDeliveries(ctx context.Context, channel string, most int, le
 		           JOIN btcwatch.delivery p ON p.alert_id = f.id AND p.channel = $1
 		           WHERE f.thread = a.thread
 		             AND a.thread <> ''
+		             AND p.state <> 'folded'
 		             AND f.seq < a.seq
 		           ORDER BY f.seq
 		           LIMIT 1)
@@ -215,7 +216,7 @@ func (c *commit) buryWaiting(ctx context.Context, configured []string) error {
 		WITH dead AS (
 		    UPDATE btcwatch.delivery
 		    SET state = 'dead', died_at = now(), leased_until = NULL, last_error = $2
-		    WHERE state = 'waiting'
+		    WHERE (state = 'waiting' OR state = 'folded' AND carried_by IS NULL)
 		      AND channel <> ALL ($1)
 		    RETURNING channel, alert_id
 		)

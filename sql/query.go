@@ -138,6 +138,8 @@ type DeliveryRow struct {
 	LastError   *string    `json:"last_error"`
 	NextAt      time.Time  `json:"next_at"`
 	DeliveredAt *time.Time `json:"delivered_at"`
+	Summed      bool       `json:"summed"`     // it goes into a message that sums several up
+	CarriedBy   *string    `json:"carried_by"` // the id of that message; null: of none, or it is not made yet
 }
 
 // Alert gives an alert's body as it is sent, and its deliveries. ErrNoAlert
@@ -152,7 +154,7 @@ func (s *Store) Alert(ctx context.Context, id alerts.ID) ([]byte, []DeliveryRow,
 		return nil, nil, fmt.Errorf("read the alert %s: %w", id, err)
 	}
 	list, err := rows[DeliveryRow](ctx, s.pool, `
-		SELECT channel, state, attempts, last_error, next_at, delivered_at
+		SELECT channel, state, attempts, last_error, next_at, delivered_at, summed, carried_by
 		FROM report.deliveries
 		WHERE alert_id = $1
 		ORDER BY channel`, id.String())

@@ -410,13 +410,26 @@ func (c *commit) alert(ctx context.Context, a alerts.Alert, s subject) error {
 		if !channel.Wants(a) {
 			continue
 		}
-		c.told = true
-		_, err := c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.delivery (alert_id, channel, next_at)
-			VALUES ($1, $2, now())`, a.ID[:], channel.Name) // the clock of who claims it
-		if err != nil {
+		if err := c.queue(ctx, channel, a, s); err != nil {
 			return fmt.Errorf("queue the alert %s for %s: %w", a.ID, channel.Name, err)
 		}
 	}
 	return nil
+}
+
+// queue puts an alert on its way to a channel: by itself, or to be summed up.
+func (c *commit) queue(ctx context.Context, channel alerts.Settings, a alerts.Alert, s subject) error {
+	state := "waiting"
+	folds, err := c.folds(ctx, channel, a, s)
+	if err != nil {
+		return err
+	}
+	if folds {
+		state = "folded"
+	}
+	c.told = c.told || !folds
+	_, err = c.tx.Exec(ctx, `
+		INSERT INTO btcwatch.delivery (alert_id, channel, state, next_at)
+		VALUES ($1, $2, $3, now())`, a.ID[:], channel.Name, state) // the clock of who claims it
+	return err
 }

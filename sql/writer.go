@@ -25,6 +25,7 @@ type Telling struct {
 	Confirmations []int32 // depths, ascending; the first is told, the rest go to the report
 	Rules         alerts.Rules
 	Channels      []alerts.Settings
+	Burst         int // messages an hour and address to a channel for people, before they are summed up; 0: any number
 
 	BlindWithoutBlock time.Duration // how long without a new block is told as blindness
 
