@@ -137,6 +137,7 @@ type Data struct {
 	FirstActivityAt *time.Time     `json:"first_activity_at,omitempty"` // earliest payment recorded at the address
 	Counterparties  []Counterparty `json:"counterparties,omitempty"`    // at most ten, largest first
 	MoreParties     int            `json:"more_counterparties,omitempty"`
+	OwnParties      int            `json:"own_counterparties,omitempty"` // own addresses on the other side of a listed one, shown or not
 
 	Next string `json:"next,omitempty"` // which message, if any, follows this one
 
@@ -204,6 +205,7 @@ type Counterparty struct {
 	AmountSat *int64    `json:"amount_sat,omitempty"`
 	Listings  []Listing `json:"listings,omitempty"`  // when it is watched too
 	StatedBy  []string  `json:"stated_by,omitempty"` // the explorers on whose word alone it is the other side
+	Revealed  bool      `json:"revealed,omitempty"`  // only the key or script that an input shows points to it
 }
 
 // Channel carries messages to one configured place. Send returns nil only when

@@ -191,6 +191,9 @@ func (d Data) parties() []string {
 		if len(c.StatedBy) > 0 {
 			text += "; according to " + list(cleanAll(c.StatedBy))
 		}
+		if c.Revealed {
+			text += "; by the key or script that an input shows"
+		}
 		all = append(all, text)
 	}
 	if d.MoreParties > 0 {

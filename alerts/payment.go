@@ -147,7 +147,7 @@ func (p Payment) data() Data {
 		Historic: p.Historic, Corrects: p.corrects(), Links: p.Links,
 		LateSeconds: int64(p.late() / time.Second), LateConfirmation: p.late() > 0 && p.SeenBefore, BehindSince: p.behindSince(),
 		BalanceSat: p.BalanceSat, FirstActivityAt: momentOf(p.FirstActivityAt),
-		Counterparties: parties, MoreParties: more,
+		Counterparties: parties, MoreParties: more, OwnParties: p.ownParties(),
 	}
 }
 
@@ -165,8 +165,8 @@ func (p Payment) corrects() string {
 	return p.Corrects.String()
 }
 
-// largest picks the counterparties to show: those on a list first, so that
-// none of them is ever cut off by larger strangers, then by amount.
+// largest picks the counterparties to show: those on a list first, then our own,
+// so that none of them is ever cut off by larger strangers, then by amount.
 func largest(all []Counterparty) (shown []Counterparty, more int) {
 	shown = slices.Clone(all)
 	slices.SortStableFunc(shown, byWeight)
@@ -179,7 +179,7 @@ func largest(all []Counterparty) (shown []Counterparty, more int) {
 }
 
 func byWeight(a, b Counterparty) int {
-	return cmp.Or(-boolCompare(listed(a), listed(b)), byAmount(a, b))
+	return cmp.Or(-boolCompare(listed(a), listed(b)), -boolCompare(ours(a), ours(b)), byAmount(a, b))
 }
 
 // byAmount puts the largest first and unknown amounts last; equal ones are in

@@ -98,7 +98,8 @@ func PresetSeverity(name string) Severity {
 }
 
 // judge decides how severe a payment is, and which rules say so. ok is false
-// where nothing is to be told: one of our own addresses that met no listing.
+// where nothing is to be told: one of our own addresses that met no listing. A
+// listed address that met an own one is as severe, however little it was.
 //
 // Only money that comes in can be dust. Whatever leaves, however little, was
 // signed by whoever holds the key; and an amount nobody knows is not small.
@@ -107,11 +108,13 @@ func (rs Rules) judge(p Payment) (worst Severity, names []string, ok bool) {
 		worst, names, ok = max(worst, severity), append(names, name), true
 	}
 	mine, dust := own(p.Listings), rs.DustSat()
-	switch {
-	case mine:
-		if severity, holds := rs.preset(ruleOwn, PresetSeverity(ruleOwn), p, dust); holds && slices.ContainsFunc(p.Counterparties, listed) {
+	if mine && slices.ContainsFunc(p.Counterparties, listed) || p.meetsOwn() {
+		if severity, holds := rs.preset(ruleOwn, PresetSeverity(ruleOwn), p, dust); holds {
 			matched(ruleOwn, severity)
 		}
+	}
+	switch {
+	case mine: // silent but for that
 	case rs.dust(p, dust):
 		severity, _ := rs.preset(ruleDust, PresetSeverity(ruleDust), p, dust)
 		matched(ruleDust, severity)

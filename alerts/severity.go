@@ -64,13 +64,3 @@ func (p Payment) meets(basis string) bool {
 func hasBasis(listings []Listing, basis string) bool {
 	return slices.ContainsFunc(listings, func(l Listing) bool { return l.Basis == basis })
 }
-
-// own says whether an address is ours and on nobody's list.
-func own(listings []Listing) bool {
-	return len(listings) > 0 && !slices.ContainsFunc(listings, func(l Listing) bool { return l.Basis != basisOwn })
-}
-
-// listed says whether the other side is on a list, and not merely ours too.
-func listed(c Counterparty) bool {
-	return len(c.Listings) > 0 && !own(c.Listings)
-}

@@ -43,6 +43,11 @@ func TestSeveritiesByTheDesign(t *testing.T) {
 		"own meets own":                  {Out, ptr[int64](5_000), listings("own"), listings("own"), Info, nil},
 		"own meets press":                {Out, ptr[int64](5_000), listings("own"), listings("press"), Severe, []string{"own-meets-listing"}},
 		"own meets a list without basis": {In, ptr[int64](5), listings("own"), listings(""), Severe, []string{"own-meets-listing"}},
+		"press meets own":                {In, ptr[int64](5_000), listings("press"), listings("own"), Severe, []string{"own-meets-listing", "money-in"}},
+		"press meets own, dust":          {In, ptr[int64](5), listings("press"), listings("own"), Severe, []string{"own-meets-listing", "dust"}},
+		"press pays own":                 {Out, ptr[int64](5_000), listings("press"), listings("own"), Severe, []string{"own-meets-listing", "money-out"}},
+		"designated meets own":           {In, nil, listings("designation"), listings("own"), Severe, []string{"own-meets-listing", "money-in", "designation"}},
+		"press meets own that is listed": {In, ptr[int64](5_000), listings("press"), listings("own", "court"), Medium, []string{"money-in"}},
 		"own that is listed too":         {In, ptr[int64](5_000), listings("own", "press"), nil, Medium, []string{"money-in"}},
 	} {
 		p := incoming()

@@ -7,7 +7,7 @@ import (
 // summarizePayment says in one sentence what happened, and no more than the
 // grade bears: what explorers say begins with who says it.
 func summarizePayment(d Data) string {
-	return capital(saidBy(d) + what(d) + standing(d) + ".")
+	return capital(saidBy(d) + what(d) + meeting(d) + standing(d) + ".")
 }
 
 // summarizeReorg takes back a place in the chain.

@@ -356,8 +356,14 @@ func (c *commit) tellDepth(ctx context.Context, id int64, depth int32) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range c.set.match.Effects(tx) {
+	effects := c.set.match.Effects(tx)
+	for _, e := range c.listedFirst(effects) {
 		if c.historic(e.Script, s) || len(c.set.scripts[e.Script].listings) == 0 {
+			continue
+		}
+		if silent, err := c.silent(ctx, id, effects, e); err != nil {
+			return err
+		} else if silent {
 			continue
 		}
 		p, err := c.payment(ctx, tx, id, s, e)

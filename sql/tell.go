@@ -24,12 +24,17 @@ func (c *commit) tellFacts(ctx context.Context, facts []*fact, news map[touch]bo
 		// in silence (see doubted) until now, when its block is covered.
 		moved := f.now.state != f.was.state || f.now.block != f.was.block ||
 			f.now.state == alerts.Confirmed && f.now.height == c.position.Height
-		for _, e := range f.effects {
+		for _, e := range c.listedFirst(f.effects) {
 			first := !f.was.known || news[touch{e.Script, f.id}]
 			if !moved && !first {
 				continue
 			}
 			if c.historic(e.Script, f.now) || len(c.set.scripts[e.Script].listings) == 0 {
+				continue
+			}
+			if silent, err := c.silent(ctx, f.id, f.effects, e); err != nil {
+				return err
+			} else if silent {
 				continue
 			}
 			if err := c.tellPayment(ctx, f, e, first); err != nil {
@@ -191,7 +196,7 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 			return p, err
 		}
 	}
-	p.Counterparties = c.counterparties(tx, stated, e)
+	p.Counterparties = c.addOwn(c.counterparties(tx, stated, e), tx, e)
 	if p.Rules.Rests() {
 		if p.RestingSince, err = c.restingSince(ctx, e.Script, id); err != nil {
 			return p, err
