@@ -227,7 +227,7 @@ func (h *infoHistory) tellOne(ctx context.Context, t *infoTransaction, at infoBl
 	if err != nil {
 		return at, err
 	}
-	if tx, err = h.placed(tx, at); err != nil {
+	if tx, err = h.placed(ctx, tx, at); err != nil {
 		return at, err
 	}
 	if !h.tell([]*chain.Transaction{tx}) {

@@ -3,6 +3,7 @@ package explorer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -160,29 +161,65 @@ func (b blockchainInfo) object(ctx context.Context, id chainhash.Hash) (*infoTra
 
 // Transaction asks for one transaction.
 func (b blockchainInfo) Transaction(ctx context.Context, id chainhash.Hash) (*chain.Transaction, error) {
-	t, err := b.object(ctx, id)
-	if err != nil {
-		return nil, err
+	for range historyPasses {
+		t, err := b.object(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		tx, err := b.whole(ctx, t)
+		if err != nil || t.height == 0 {
+			return tx, err
+		}
+		at, err := b.blockAt(ctx, int32(t.height), false)
+		if err != nil {
+			return nil, err
+		}
+		if tx, err = b.placed(ctx, tx, at); !errors.Is(err, errMoved) {
+			return tx, err
+		}
 	}
-	tx, err := b.whole(ctx, t)
-	if err != nil || t.height == 0 {
-		return tx, err
-	}
-	at, err := b.blockAt(ctx, int32(t.height), false)
-	if err != nil {
-		return nil, err
-	}
-	return b.placed(tx, at)
+	moving := &Error{Kind: ErrUnavailable, Detail: "its chain moves while it is asked"}
+	return nil, b.client.about(question{words: fmt.Sprintf("transaction %s", id)}, b.client.count(moving))
 }
 
-// placed puts a transaction into the block where it is said to stand.
-func (b blockchainInfo) placed(tx *chain.Transaction, at infoBlock) (*chain.Transaction, error) {
+// placed puts a transaction into the block where it was said to stand. The block
+// is asked for by its height, after the transaction was: when it does not hold it,
+// one may have taken the place of another between. Only a place that is stated
+// again, and not borne out again, is false.
+func (b blockchainInfo) placed(ctx context.Context, tx *chain.Transaction, at infoBlock) (*chain.Transaction, error) {
 	place, err := at.place(tx.ID)
 	if err != nil {
-		q := question{words: fmt.Sprintf("block of transaction %s", tx.ID)}
-		return nil, b.client.about(q, b.client.count(err))
+		if place, err = b.placeAgain(ctx, tx.ID, at.height); err != nil {
+			return nil, err
+		}
 	}
 	placed := *tx
 	placed.Place = place
 	return &placed, nil
+}
+
+// placeAgain asks again for a transaction that its block did not hold, and for
+// the block; errMoved where the transaction stands elsewhere by now.
+func (b blockchainInfo) placeAgain(ctx context.Context, id chainhash.Hash, height int64) (*chain.Place, error) {
+	before, err := b.blockAt(ctx, int32(height), false)
+	if err != nil {
+		return nil, err
+	}
+	t, err := b.object(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	after, err := b.blockAt(ctx, int32(height), false)
+	if err != nil {
+		return nil, err
+	}
+	if t.height != height || after.hash != before.hash {
+		return nil, errMoved
+	}
+	place, err := after.place(id)
+	if err != nil {
+		q := question{words: fmt.Sprintf("block of transaction %s", id)}
+		return nil, b.client.about(q, b.client.count(err))
+	}
+	return place, nil
 }

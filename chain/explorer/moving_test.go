@@ -279,3 +279,49 @@ func TestPagesOfAnotherChainOfTheSameLength(t *testing.T) {
 		}
 	}))
 }
+
+// TestBlockchainInfoMovesBetweenQuestions: a block that leaves between the question
+// about a transaction and the one about its block makes nobody a liar; a place that
+// is stated again and again, and is not so, does.
+func TestBlockchainInfoMovesBetweenQuestions(t *testing.T) {
+	for _, kind := range []string{"transaction", "history"} {
+		m := newMoving(t, 3)
+		id := m.pay(1)[0]
+		m.chain.MineMempool()
+		server, moves := m.server("blockchaininfo"), 0
+		e := openedOn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server.ServeHTTP(w, r)
+			if moves == 0 && (strings.HasSuffix(r.URL.Path, "/rawtx/"+id.String()) || strings.Contains(r.URL.Path, m.address.Text)) {
+				moves++
+				m.chain.Reorg(1)
+			}
+		}), "blockchaininfo", &chaincfg.RegressionNetParams)
+		switch kind {
+		case "transaction":
+			tx, err := e.Transactions.Transaction(t.Context(), id)
+			if err != nil || tx.Place != nil {
+				t.Errorf("%+v, %v: it is unconfirmed again", tx, err)
+			}
+		case "history":
+			m.wantAll(e)
+		}
+		if n := e.Pace.Failures()[ErrLying.Error()]; n != 0 || moves != 1 {
+			t.Errorf("%s: held to be lying %d times, moved %d times", kind, n, moves)
+		}
+	}
+	m := newMoving(t, 3)
+	id := m.pay(1)[0]
+	m.chain.MineMempool()
+	tip, _ := m.chain.Tip()
+	server := m.server("blockchaininfo")
+	e := openedOn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		server.ServeHTTP(answer, r)
+		text := strings.ReplaceAll(answer.Body.String(), fmt.Sprintf(`"block_height":%d`, tip), fmt.Sprintf(`"block_height":%d`, tip-1))
+		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+		_, _ = w.Write([]byte(text))
+	}), "blockchaininfo", &chaincfg.RegressionNetParams)
+	if _, err := e.Transactions.Transaction(t.Context(), id); !errors.Is(err, ErrLying) {
+		t.Errorf("a place that is not so: %v", err)
+	}
+}
