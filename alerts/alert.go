@@ -34,16 +34,18 @@ const (
 	ReportDaily          Type = "report.daily"
 	ChannelTest          Type = "channel.test"    // a person asked whether a channel works; no alert
 	MessagesSummed       Type = "messages.summed" // one message for many, to one channel for people; no alert
-
-	RuleType Type = "rule." // and the name of a rule of the configuration: what payments over time come to
 )
 
+// ofRules begins the types of what rules of the configuration say of payments over
+// time; the name of the rule follows.
+const ofRules = "rule."
+
 // OfRule is the type of what a rule over time says.
-func OfRule(name string) Type { return RuleType + Type(name) }
+func OfRule(name string) Type { return Type(ofRules + name) }
 
 // Rule gives the name of the rule over time whose type it is; empty: of none.
 func (t Type) Rule() string {
-	name, ok := strings.CutPrefix(string(t), string(RuleType))
+	name, ok := strings.CutPrefix(string(t), ofRules)
 	if !ok {
 		return ""
 	}

@@ -1,6 +1,11 @@
 package daemon
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"btcwatch/chain/explorer"
+)
 
 // condition is how questions of one sort went lately.
 type condition struct {
@@ -32,8 +37,27 @@ const memory = time.Hour
 
 // old says that a bad answer no longer tells how an explorer does.
 func (c *condition) old(askedFor string, now time.Time) bool {
-	regular := askedFor == forTip || askedFor == forMempool
-	return !regular && c.ailing() && now.Sub(c.bad) > memory
+	return !regular(askedFor) && c.ailing() && now.Sub(c.bad) > memory
+}
+
+// regular says whether an explorer is asked for it again and again, so that it is
+// seen when it answers again.
+func regular(askedFor string) bool { return askedFor == forTip || askedFor == forMempool }
+
+// healed lets go of bad answers to what may not be asked for again, where an
+// explorer that had failed altogether answers again what it is asked regularly:
+// those from that time are explained, and nobody else would ever take them back.
+// What was false stays so.
+func (s *sight) healed(askedFor string, after time.Duration) {
+	c := ofKind(s.uses, askedFor)
+	if !regular(askedFor) || !c.ailing() || c.bad.Sub(c.first) < after {
+		return
+	}
+	for other, o := range s.uses {
+		if !regular(other) && o.ailing() && !o.first.Before(c.good) && !errors.Is(o.err, explorer.ErrLying) {
+			*o = condition{good: o.good}
+		}
+	}
 }
 
 // since is the last time that it worked; the first time that it did not where

@@ -139,6 +139,9 @@ func (h *health) note(name, askedFor string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
+	if err == nil {
+		h.of(name).healed(askedFor, h.settings.FailingAfter)
+	}
 	h.of(name).note(askedFor, now, err)
 	h.countLie(name, err)
 	h.catch(name, now, err)

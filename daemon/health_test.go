@@ -92,6 +92,39 @@ func TestFailing(t *testing.T) {
 	}
 }
 
+// TestBackAltogether: whoever failed altogether is well when it answers again what
+// it is asked regularly, also where it failed then at what nobody asks it again.
+func TestBackAltogether(t *testing.T) {
+	w := newWard(t)
+	w.note("one", forProofs, errUnavailable) // from before: another matter
+	w.at = w.at.Add(time.Minute)
+	w.note("one", forTip, nil)
+	for range 30 {
+		w.at = w.at.Add(30 * time.Second)
+		for _, use := range []string{forTip, forBlocks, forTransactions, forProofs} {
+			w.note("one", use, errUnavailable)
+		}
+	}
+	w.wants("it fails altogether", "explorer one", "out")
+	w.note("one", forTip, nil)
+	w.wants("it failed at proofs before, and nobody knows whether it does", "explorer one", "out")
+	w.note("one", forProofs, nil)
+	w.wants("it is back", "explorer one", "well")
+
+	w.every(30*time.Second, 15*time.Minute, "one", forTip, errUnavailable)
+	w.note("one", forBlocks, errLie)
+	w.note("one", forTip, nil)
+	w.wantsWord("what was false stays so", "lying")
+
+	for range 3 { // tips that come and go heal nothing
+		w.note("two", forTip, nil)
+		w.every(30*time.Second, 5*time.Minute, "two", forBlocks, errUnavailable)
+		w.note("two", forTip, errUnavailable)
+	}
+	w.note("two", forTip, nil)
+	w.wants("blocks fail for long", "explorer two", "out")
+}
+
 // TestAnotherSees: as long as one explorer answers the watch is not blind.
 func TestAnotherSees(t *testing.T) {
 	w := newWard(t)
