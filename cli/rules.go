@@ -86,7 +86,7 @@ type trialOf struct {
 	first    *time.Time
 	last     *time.Time
 	worst    map[alerts.Severity]int64 // payments by the severity of their alert
-	silent   int64                     // of which nothing is told: own addresses that met nobody
+	silent   int64                     // of own addresses, of which nothing is told by itself
 }
 
 func newTrialOf(rules alerts.Rules) *trialOf {
@@ -117,6 +117,10 @@ func (t *trialOf) judge(p alerts.Payment) error {
 	}
 	t.payments++
 	widen(&t.first, &t.last, p.OccurredAt)
+	if alerts.IsOwn(p.Listings) && !t.rules.NameOwn() {
+		t.silent++ // when it meets a listed one, the alert is that one's
+		return nil
+	}
 	worst, names, told := p.Judge()
 	if told {
 		t.worst[worst]++
@@ -222,7 +226,7 @@ func (t *trialOf) sum() string {
 	text := counted(t.payments, "payment", "payments") + " from " + minute(t.first) + " to " + minute(t.last) + " UTC; " + sent +
 		"; in the daily report only: " + grouped(t.worst[alerts.Info])
 	if t.silent > 0 {
-		text += "; not told at all, of own addresses that met no listed one: " + grouped(t.silent)
+		text += "; of own addresses, told only by the listed ones that they met: " + grouped(t.silent)
 	}
 	return text + ". Judged as they stand now, those from before the watch too, by the listings of now."
 }

@@ -41,6 +41,11 @@ func TestRulesTest(t *testing.T) {
 	}
 	pay(13, a, 900)
 	pay(14, own, 500_000)
+	paid := txs[len(txs)-1]
+	pay(15, a, 400_000) // by the own address
+	met := txs[len(txs)-1]
+	met.Msg.TxIn[0].PreviousOutPoint = wire.OutPoint{Hash: paid.ID}
+	met.ID, met.Spent = met.Msg.TxHash(), []*wire.TxOut{paid.Msg.TxOut[0]}
 	leading(t, store, func(w *sql.Writer) error {
 		_, err := w.Record(t.Context(), "a", txs)
 		return err
@@ -81,12 +86,12 @@ func TestRulesTest(t *testing.T) {
 		got[v.Rule] = one
 	}
 	for rule, want := range map[string]string{
-		"money-in":          "medium payment 6 510000", // 60 to 110 thousand
+		"money-in":          "medium payment 7 910000", // 60 to 110 thousand, and what the own address paid
 		"dust":              "info payment 1 900",
-		"large":             "severe payment 2 210000", // 100 and 110 thousand
-		"often":             "high window 2 510000",    // 60, 70, 80, and 90, 100, 110
+		"large":             "severe payment 3 610000",
+		"often":             "high window 2 510000", // 60, 70, 80, and 90, 100, 110
 		"money-out":         "high payment 0 0",
-		"own-meets-listing": "severe payment 0 0",
+		"own-meets-listing": "severe payment 1 400000",
 	} {
 		v := got[rule]
 		if s := fmt.Sprint(v.Severity, " ", v.Kind, " ", v.A, " ", v.S); code != 0 || s != want {
@@ -95,7 +100,7 @@ func TestRulesTest(t *testing.T) {
 	}
 	code, out, said = run(rules)
 	if code != 0 || !strings.Contains(out, "often") || !strings.Contains(out, "0.00510000") ||
-		!strings.Contains(said, "8 payments from") || !strings.Contains(said, "told: 2 severe, 4 medium; in the daily report only: 1; not told at all, of own addresses that met no listed one: 1") {
+		!strings.Contains(said, "10 payments from") || !strings.Contains(said, "told: 3 severe, 4 medium; in the daily report only: 1; of own addresses, told only by the listed ones that they met: 2") {
 		t.Errorf("exit %d\n%s\n%s", code, out, said)
 	}
 	if code, _, said := run(rules, "--rule", "oftn"); code != 2 || !strings.Contains(said, `no such rule`) || !strings.Contains(said, "often") {
