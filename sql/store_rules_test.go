@@ -180,6 +180,26 @@ func TestRuleOverTime(t *testing.T) {
 	if !slices.Equal(got, want) || len(want) < 5 {
 		t.Errorf("told\n%v, want\n%v", got, want)
 	}
+	var again []string // as btcwatch rules test finds them in the record
+	tallies := map[string]*alerts.Tally{}
+	tell := telling()
+	tell.Rules = alerts.Rules{rule}
+	b.must(b.store.Recorded(b.Context(), tell, time.Time{}, time.Time{}, func(p alerts.Payment) error {
+		if len(p.Rules.OverTime(p)) == 0 {
+			return nil
+		}
+		if tallies[p.Address] == nil {
+			tallies[p.Address] = alerts.NewTally(rule)
+		}
+		if w := tallies[p.Address].Add(p); w != nil {
+			slices.Sort(w.TxIDs)
+			again = append(again, fmt.Sprint(w.From.Unix(), " ", w.To.Unix(), " ", w.Count, " ", w.SumSat, " ", w.TxIDs))
+		}
+		return nil
+	}))
+	if !slices.Equal(again, want) {
+		t.Errorf("found again\n%v, want\n%v", again, want)
+	}
 	if rows := b.count(`SELECT count(*) FROM report.rule_windows`); rows != int64(len(want)) {
 		t.Errorf("%d rows in report.rule_windows", rows)
 	}
