@@ -30,12 +30,11 @@ func (q Queue) ClaimDeliveries(ctx context.Context, channel string, most int, le
 		WITH due AS (
 		    SELECT d.alert_id
 		    FROM btcwatch.delivery d
-		    JOIN btcwatch.alert a ON a.id = d.alert_id
 		    WHERE d.channel = $1
 		      AND d.state = 'waiting'
 		      AND d.next_at <= now()
 		      AND (d.leased_until IS NULL OR d.leased_until < now())
-		    ORDER BY a.seq
+		    ORDER BY d.seq
 		    LIMIT $2
 		    FOR UPDATE OF d SKIP LOCKED
 		), claimed AS (
