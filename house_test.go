@@ -18,7 +18,7 @@ import (
 // A new folder needs its line here: that is where its place is decided.
 func rooms() map[string][]string {
 	facts := []string{"chain", "chain/explorer"}
-	records := append([]string{"alerts", "watchlist"}, facts...)
+	records := append([]string{"alerts", "watchlist", "watchlist/listfile"}, facts...)
 	work := append([]string{"sql"}, records...)
 	return map[string][]string{
 		".":                        {"cli"},
@@ -27,6 +27,7 @@ func rooms() map[string][]string {
 		"sql":                      records,
 		"alerts":                   {"chain", "keyfile"},
 		"watchlist":                {"chain"},
+		"watchlist/listfile":       {"chain", "watchlist"},
 		"chain":                    {},
 		"chain/explorer":           {"chain", "keyfile"},
 		"keyfile":                  {},

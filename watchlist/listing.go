@@ -5,6 +5,7 @@ package watchlist
 
 import (
 	"strings"
+	"time"
 
 	"btcwatch/chain"
 )
@@ -35,6 +36,15 @@ type Source struct {
 	Publisher string `toml:"publisher" json:"publisher,omitempty"`
 	Date      string `toml:"date" json:"date,omitempty"`
 	URL       string `toml:"url" json:"url,omitempty"`
+	Locator   string `toml:"locator" json:"locator,omitempty"` // where in it: a page, a row, an entry's number
+	Quote     string `toml:"quote" json:"quote,omitempty"`     // the words that name the address, shortened
+}
+
+// Confidence is how sure the source is that the listing is right, from 0 to
+// 100. The zero value says that the source does not say.
+type Confidence struct {
+	Percent int
+	Said    bool
 }
 
 // Listing is one address on one list, with the reason it is there.
@@ -47,6 +57,9 @@ type Listing struct {
 	Basis        Basis
 	Confidential bool // never asked about at explorers; followed by blocks only
 	Source       Source
+	Version      string     // of the list, as it names itself; empty where it does not
+	Confidence   Confidence // of the source
+	From, To     time.Time  // in force from and to, days in UTC; zero where the source does not say
 }
 
 // String gives the source in one line: author, title, publisher, date.

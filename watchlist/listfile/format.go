@@ -1,0 +1,66 @@
+// Package listfile knows how lists of addresses are spelled in files: each
+// format that is read in a file of its own, recognised by its content, and how
+// listings are written. It says what a file says, and judges nothing: whether
+// an entry is a Bitcoin address, and fit to be watched, is for watchlist.
+package listfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+
+	"btcwatch/watchlist"
+)
+
+// ErrUnknown says that a file is of no format that is known here.
+var ErrUnknown = errors.New("a list of no known format")
+
+// FaultError is what is wrong with a file at one place. Nothing of such a file
+// is taken.
+type FaultError struct {
+	Line   int // from 1; 0 where it is the whole file
+	Reason string
+}
+
+func (e *FaultError) Error() string {
+	if e.Line == 0 {
+		return e.Reason
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
+}
+
+// Format is one way in which lists are spelled.
+type Format struct {
+	Name  string // as a person names it: "ofac-csv"
+	Title string // in words, for help: "OFAC's SDN.CSV"
+
+	// Recognises says whether a file that begins so is of this format. beginning
+	// is up to 64 KB, in UTF-8 without a byte order mark.
+	Recognises func(beginning []byte) bool
+
+	// Read gives the entries of a file in its order, in bounded memory. After an
+	// error nothing follows. A file without entries is no error here.
+	Read func(in Input) iter.Seq2[watchlist.Entry, error]
+}
+
+// Input is a list that is read.
+type Input struct {
+	Text io.Reader // in UTF-8, without a byte order mark
+	Name string    // of the file, as the person gave it; empty where it has none
+
+	// Beside are the files that lie where this one lies: OFAC continues its remarks in
+	// another. Nil where there is no such place.
+	Beside fs.FS
+
+	// Columns says which column of a table holds what, by the name of the field;
+	// nil lets the reader guess by the names of the columns.
+	Columns map[string]string
+}
+
+// Formats are all that are read, in the order in which they are tried: the
+// particular before the general.
+func Formats() []Format {
+	return []Format{}
+}
