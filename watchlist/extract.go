@@ -20,6 +20,8 @@ type Finding struct {
 	Address chain.Address
 	Kind    chain.Kind // of the address; empty for a near miss
 	Reason  string     // why a near miss is none, for people; empty for an address
+
+	disguised bool // a near miss that is an address when read past what hides it
 }
 
 // NearMiss says that there is no address at this place, only the look of one.
@@ -170,7 +172,7 @@ func (s *search) addReading(start int, r reading) {
 	}
 	reason := fmt.Sprintf("it has %s inside; without, it reads %s, which is an address: compare it with the source and add it by hand",
 		r.hidden.words(), r.address.Text)
-	s.add(start, Finding{Text: visible(text), Reason: reason})
+	s.add(start, Finding{Text: visible(text), Reason: reason, disguised: true})
 }
 
 func (s *search) add(at int, f Finding) {
