@@ -42,9 +42,9 @@ type ListedAddress struct {
 	Listings []Listing `json:"listings,omitempty"`
 }
 
-// maxListed is how many addresses of each part a body shows: it is to stay
+// MostListed is how many addresses of each part a body shows: it is to stay
 // under the 20 kB that receivers of Standard Webhooks expect.
-const maxListed = 10
+const MostListed = 10
 
 // Alert tells of the change.
 func (c ListChange) Alert(key Key) Alert {
@@ -68,8 +68,8 @@ func (c ListChange) Alert(key Key) Alert {
 
 func (p ListPart) cut() ListPart {
 	p.Count = max(p.Count, len(p.Some))
-	if len(p.Some) > maxListed {
-		p.Some = p.Some[:maxListed]
+	if len(p.Some) > MostListed {
+		p.Some = p.Some[:MostListed]
 	}
 	return p
 }

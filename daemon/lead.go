@@ -149,7 +149,7 @@ func (l *leader) prepare(ctx context.Context) error {
 		return err
 	}
 	if changed.Import != 0 {
-		l.Log.Info("watch list changed", "added", len(changed.Added), "changed", len(changed.Changed), "retired", len(changed.Retired))
+		l.Log.Info("watch list changed", "added", changed.Added, "changed", changed.Changed, "retired", changed.Retired)
 	}
 	if err := l.writer.GiveUpUnconfigured(ctx); err != nil {
 		return err

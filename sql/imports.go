@@ -82,47 +82,43 @@ func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 	})
 }
 
-// listed counts what a change added, changed and retired.
+// listed counts what a change added, changed and retired, and names the first of each.
 func (c *commit) listed(ctx context.Context, id int64, change *alerts.ListChange) error {
-	found, err := c.tx.Query(ctx, selectListing+`
-		WHERE l.import_id = $1
-		ORDER BY l.id`, id)
-	if err != nil {
-		return err
-	}
-	all, err := pgx.CollectRows(found, scanListing)
-	if err != nil {
-		return err
-	}
-	fresh, err := c.tx.Query(ctx, `
-		SELECT l.id
-		FROM btcwatch.listing l
-		LEFT JOIN btcwatch.listing b ON b.id = l.supersedes
-		WHERE l.import_id = $1
-		  AND coalesce(b.retired, true)`, id)
-	if err != nil {
-		return err
-	}
-	ids, err := pgx.CollectRows(fresh, pgx.RowTo[int64])
-	if err != nil {
-		return err
-	}
-	added := map[int64]bool{}
-	for _, id := range ids {
-		added[id] = true
-	}
-	for _, l := range all {
-		part := &change.Changed
-		switch {
-		case l.retired:
-			part = &change.Retired
-		case added[l.id]:
-			part = &change.Added
+	for _, kind := range []struct {
+		part  *alerts.ListPart
+		where string
+	}{
+		{&change.Added, `NOT l.retired AND coalesce(b.retired, true)`},
+		{&change.Changed, `NOT l.retired AND NOT b.retired`},
+		{&change.Retired, `l.retired`},
+	} {
+		err := c.tx.QueryRow(ctx, `
+			SELECT count(*)
+			FROM btcwatch.listing l
+			LEFT JOIN btcwatch.listing b ON b.id = l.supersedes
+			WHERE l.import_id = $1
+			  AND `+kind.where, id).Scan(&kind.part.Count)
+		if err != nil {
+			return err
 		}
-		part.Count++
-		part.Some = append(part.Some, alerts.ListedAddress{
-			Address: l.listing.Address.Text, Label: l.listing.Label, Listings: listingsOf([]watchlist.Listing{l.listing}),
-		})
+		found, err := c.tx.Query(ctx, selectListing()+`
+			LEFT JOIN btcwatch.listing b ON b.id = l.supersedes
+			WHERE l.import_id = $1
+			  AND `+kind.where+`
+			ORDER BY l.id
+			LIMIT $2`, id, alerts.MostListed)
+		if err != nil {
+			return err
+		}
+		some, err := pgx.CollectRows(found, scanListing)
+		if err != nil {
+			return err
+		}
+		for _, l := range some {
+			kind.part.Some = append(kind.part.Some, alerts.ListedAddress{
+				Address: l.listing.Address.Text, Label: l.listing.Label, Listings: listingsOf([]watchlist.Listing{l.listing}),
+			})
+		}
 	}
 	return nil
 }

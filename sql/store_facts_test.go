@@ -397,22 +397,22 @@ func TestListChanges(t *testing.T) {
 	if changed, err := b.store.Watch(t.Context(), listing(a), "tester"); err != nil || changed.Import != 0 {
 		t.Errorf("the same listing again: %+v %v", changed, err)
 	}
-	if changed, err := b.store.Watch(t.Context(), pressed(a), "tester"); err != nil || len(changed.Changed) != 1 {
+	if changed, err := b.store.Watch(t.Context(), pressed(a), "tester"); err != nil || changed.Changed != 1 {
 		t.Errorf("another source: %+v %v", changed, err)
 	}
 	inFile := listing(a)
 	changed, err := b.store.SyncConfig(t.Context(), []watchlist.Listing{inFile})
-	if err != nil || len(changed.Added) != 1 {
+	if err != nil || changed.Added != 1 {
 		t.Errorf("on the file's list too: %+v %v", changed, err)
 	}
-	if changed, err := b.store.Retire(t.Context(), a, "tester"); err != nil || len(changed.Retired) != 1 {
+	if changed, err := b.store.Retire(t.Context(), a, "tester"); err != nil || changed.Retired != 1 {
 		t.Errorf("retired by command: %+v %v", changed, err)
 	}
 	if _, err := b.store.Retire(t.Context(), a, "tester"); !errors.Is(err, sql.ErrNotWatched) {
 		t.Errorf("what the file keeps is retired by command: %v", err)
 	}
 	b.expect(`SELECT address || ' ' || list || (retired_at IS NULL)::text FROM report.addresses`, a.Text+" configtrue")
-	if changed, err := b.store.SyncConfig(t.Context(), nil); err != nil || len(changed.Retired) != 1 {
+	if changed, err := b.store.SyncConfig(t.Context(), nil); err != nil || changed.Retired != 1 {
 		t.Errorf("gone from the file: %+v %v", changed, err)
 	}
 	b.expect(`SELECT address || ' ' || (retired_at IS NULL)::text FROM report.addresses`, a.Text+" false")
