@@ -30,7 +30,7 @@ type watchAdd struct {
 	Date         string `help:"Source: its date, as YYYY-MM-DD, YYYY-MM or YYYY."`
 	URL          string `name:"url" help:"Source: where it can be read."`
 	NoSource     bool   `help:"Watch without saying who named the address."`
-	Confidential bool   `help:"Never ask an explorer about it: follow it by blocks only."`
+	Confidential *bool  `negatable:"" help:"Never ask an explorer about it: follow it by blocks only. So it is for own addresses, unless --no-confidential says otherwise."`
 }
 
 // Run adds an address to the list.
@@ -148,7 +148,7 @@ func (q question) put(s *session, in *bufio.Reader) error {
 func (c *watchAdd) listing(address chain.Address) (watchlist.Listing, error) {
 	l := watchlist.Listing{
 		Address: address, List: "command", Label: c.Label, Entity: c.Entity, Category: c.Category,
-		Basis: watchlist.Basis(c.Basis), Confidential: c.Confidential,
+		Basis:  watchlist.Basis(c.Basis),
 		Source: watchlist.Source{Title: c.Title, Author: c.Author, Publisher: c.Publisher, Date: c.Date, URL: c.URL},
 	}
 	if l.Basis == "unknown" {
@@ -156,6 +156,10 @@ func (c *watchAdd) listing(address chain.Address) (watchlist.Listing, error) {
 	}
 	if !slices.Contains(watchlist.Bases(), l.Basis) {
 		return l, wrongUsef("unknown basis %q: use designation, seizure, court, partner, press, own or unknown", c.Basis)
+	}
+	l.Confidential = l.Basis.Confidential()
+	if c.Confidential != nil {
+		l.Confidential = *c.Confidential
 	}
 	for _, text := range []string{c.Label, c.Entity, c.Category, c.Title, c.Author, c.Publisher, c.Date, c.URL} {
 		if strings.ContainsFunc(text, unicode.IsControl) {

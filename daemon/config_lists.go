@@ -244,13 +244,14 @@ func (l *loader) watch(s *section) {
 
 func (l *loader) listing(s *section) (watchlist.Listing, bool) {
 	defer s.finish()
+	basis := l.basis(s)
 	listing := watchlist.Listing{
 		List:         "config",
 		Label:        s.text("label", ""),
 		Entity:       s.text("entity", ""),
 		Category:     s.text("category", ""),
-		Basis:        l.basis(s),
-		Confidential: s.flag("confidential"),
+		Basis:        basis,
+		Confidential: s.flagOr("confidential", basis.Confidential()),
 		Source:       l.source(s.sub("source")),
 	}
 	address, err := chain.ParseAddress(s.key, l.config.Network)
@@ -285,6 +286,8 @@ func (l *loader) source(s *section) watchlist.Source {
 		Publisher: s.text("publisher", ""),
 		Date:      s.text("date", ""),
 		URL:       s.text("url", ""),
+		Locator:   s.text("locator", ""),
+		Quote:     s.text("quote", ""),
 	}
 	if u, err := url.Parse(source.URL); source.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		s.fault("url", "not a web address; write one that begins with https:// or http://, or leave it empty")

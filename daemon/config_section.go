@@ -178,10 +178,13 @@ func (s *section) number(key string, preset float64) (n float64, ok bool) {
 }
 
 // flag reads true or false; absent, it is false.
-func (s *section) flag(key string) bool {
+func (s *section) flag(key string) bool { return s.flagOr(key, false) }
+
+// flagOr is flag with the value for where the key is absent.
+func (s *section) flagOr(key string, preset bool) bool {
 	child := s.ask(key)
 	if child == nil {
-		return false
+		return preset
 	}
 	value, ok := child.value.(bool)
 	if !ok {

@@ -447,3 +447,18 @@ func write(t *testing.T, text string) string {
 	}
 	return file
 }
+
+// TestOwnAddressesAreConfidential unless their listing says otherwise.
+func TestOwnAddressesAreConfidential(t *testing.T) {
+	for listing, want := range map[string]bool{
+		`basis = "own"`:                         true,
+		"basis = \"own\"\nconfidential = false": false,
+		`basis = "press"`:                       false,
+		`confidential = true`:                   true,
+	} {
+		c := load(t, "[watch.\"12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk\"]\n"+listing+"\n[explorers.a]\nkind = \"esplora\"\nurl = \"https://a.example/api\"\noperator = \"A\"\n[channels.screen]\nkind = \"stdout\"\n")
+		if len(c.Watch) != 1 || c.Watch[0].Confidential != want {
+			t.Errorf("%s: %+v, want confidential %v", listing, c.Watch, want)
+		}
+	}
+}

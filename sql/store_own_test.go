@@ -17,7 +17,7 @@ func (b *bench) watchOwn(all ...chain.Address) {
 	b.Helper()
 	for _, a := range all {
 		l := listing(a)
-		l.List, l.Basis = "hot wallets", watchlist.Own
+		l.List, l.Basis, l.Confidential = "hot wallets", watchlist.Own, watchlist.Own.Confidential()
 		b.watch(l)
 	}
 }
@@ -125,4 +125,21 @@ func TestARuleOfOwnAddressesIsHeard(t *testing.T) {
 	c.Mine(transaction(1, []wire.OutPoint{stranger(1)}, pays(mine, 60_000)))
 	b.follow(c)
 	b.wantTold(alerts.TransactionConfirmed, mine.Text+" low hot")
+}
+
+// Own addresses are confidential: explorers are asked about the listed one
+// alone, and what they show of it tells of the meeting before any block does.
+func TestUnconfirmedMeetingIsSeenAtTheListedAddress(t *testing.T) {
+	bad, own := address(1), address(3)
+	b, _ := started(t, bad)
+	b.watchOwn(own)
+	questions, err := b.store.Questions(t.Context())
+	b.must(err)
+	if len(questions) != 1 || questions[0].Address.Text != bad.Text {
+		t.Errorf("asked about %+v", questions)
+	}
+	b.report("alpha", seen(transaction(2, []wire.OutPoint{stranger(1)}, pays(own, 70_000))))
+	b.wantTold(alerts.TransactionSeen)
+	b.report("alpha", seen(transaction(3, []wire.OutPoint{stranger(2)}, pays(bad, 60_000)), pays(own, 61_000)))
+	b.wantTold(alerts.TransactionSeen, bad.Text+" severe own-meets-listing,money-in")
 }

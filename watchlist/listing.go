@@ -29,6 +29,10 @@ func Bases() []Basis {
 	return []Basis{Designation, Seizure, Court, Partner, Press, Own, Unknown}
 }
 
+// Confidential says whether listings of this basis are confidential where
+// nobody says otherwise: whom a house serves is not told to explorers.
+func (b Basis) Confidential() bool { return b == Own }
+
 // Source is where a listing comes from. What the source does not say is empty.
 type Source struct {
 	Title     string `toml:"title" json:"title,omitempty"`
