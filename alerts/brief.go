@@ -43,8 +43,11 @@ func briefly(b Body) string {
 		TransactionDropped:   "Correction: no explorer knows a payment any more",
 		TransactionRefuted:   "Correction: what was told as a payment was none",
 		ListChanged:          "The list of watched addresses has changed",
-		MessagesSummed:       "There were more messages than are sent one by one",
+		MessagesSummed:       "Several messages, summed up",
 	}[b.Type]
+	if d.Summed != nil {
+		what = capital(count(d.Summed.Count, "message", "messages")) + ", summed up"
+	}
 	if name := b.Type.Rule(); name != "" {
 		what, ok = "Payments over time meet the rule "+clean(name), true
 	}

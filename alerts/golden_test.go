@@ -222,12 +222,23 @@ func samples(t *testing.T) map[string]Alert {
 	summed := Summary{
 		Network: "mainnet", Address: articleOne, Label: "Botobekov article, address 1 of 2", Listings: []Listing{pressListing()}, Severity: High, First: ID{4}, Burst: 20,
 		At: at("2026-03-01T13:00:05Z"),
-		Summed: Summed{Channel: "mail", From: at("2026-03-01T11:58:00Z"), To: at("2026-03-01T12:59:30Z"), Count: 1_237, InSat: 1_500_000, OutSat: 250_000_000, Unknown: 2,
+		Summed: Summed{Channel: "mail", Reason: "burst", From: at("2026-03-01T11:58:00Z"), To: at("2026-03-01T12:59:30Z"), Count: 1_237, InSat: 1_500_000, OutSat: 250_000_000, Unknown: 2,
 			Of:  []SummedOf{{TransactionConfirmed, "high", 37}, {TransactionReplaced, "medium", 1_200}},
 			IDs: []string{"00112233445566778899aabbccddeeff", "10112233445566778899aabbccddeeff"}, More: 1_235},
 	}
+	digest := Summary{
+		Network: "mainnet", Severity: Medium, First: ID{5}, Burst: 20, At: at("2026-03-02T08:00:05Z"),
+		Summed: Summed{Channel: "mail", Reason: "digest", From: at("2026-03-01T08:58:00Z"), To: at("2026-03-02T03:59:30Z"), Count: 31, InSat: 1_500_000, OutSat: 250_000,
+			Of:  []SummedOf{{TransactionConfirmed, "medium", 30}, {TransactionReplaced, "medium", 1}},
+			IDs: []string{"00112233445566778899aabbccddeeff"}, More: 30,
+			Addresses: []SummedAddress{{articleOne, "Botobekov article, address 1 of 2", 30, "medium", 1_500_000, 0}, {articleTwo, "", 1, "medium", 0, 250_000}}, MoreAddresses: 2},
+	}
+	quiet := digest
+	quiet.First, quiet.Summed.Reason, quiet.Summed.MoreAddresses = ID{6}, "quiet", 0
 	return map[string]Alert{
 		"summed":        summed.Alert(testKey()),
+		"digest":        digest.Alert(testKey()),
+		"quiet-hours":   quiet.Alert(testKey()),
 		"fiat":          must(inFiat().Seen(testKey())),
 		"fiat-none":     must(unpriced.Seen(testKey())),
 		"fiat-disputed": must(disputed.Confirmed(testKey(), 1, true)),

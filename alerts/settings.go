@@ -7,6 +7,7 @@ type Settings struct {
 	Kind        string
 	About       []string // payment, list, service, blind; empty: all
 	MinSeverity Severity
+	Quiet       Hours // of a channel for people: what is below high waits for their end
 
 	// Decode fills a pointer to the kind's own settings struct (toml tags)
 	// and refuses keys that it does not have.

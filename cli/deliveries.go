@@ -64,7 +64,11 @@ func queueTable(list []sql.QueuedRow) *table {
 		if row.LastError != nil {
 			last = *row.LastError
 		}
-		t.add(row.Alert[:min(shownID, len(row.Alert))], row.Channel, row.State, grouped(int64(row.Attempts)), minute(row.NextAt), row.Severity, row.Summary, last)
+		state := row.State
+		if row.State == "waiting" && row.HeldFor != nil {
+			state += ", " + *row.HeldFor
+		}
+		t.add(row.Alert[:min(shownID, len(row.Alert))], row.Channel, state, grouped(int64(row.Attempts)), minute(row.NextAt), row.Severity, row.Summary, last)
 	}
 	return t
 }

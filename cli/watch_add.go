@@ -29,6 +29,7 @@ type watchAdd struct {
 	Publisher    string `help:"Source: its publisher."`
 	Date         string `help:"Source: its date, as YYYY-MM-DD, YYYY-MM or YYYY."`
 	URL          string `name:"url" help:"Source: where it can be read."`
+	Notify       string `help:"How people are told below the severity high: each (a message for each alert), digest (one a day for all) or record (none)."`
 	NoSource     bool   `help:"Watch without saying who named the address."`
 	Confidential *bool  `negatable:"" help:"Never ask an explorer about it: follow it by blocks only. So it is for own addresses, unless --no-confidential says otherwise."`
 }
@@ -156,6 +157,9 @@ func (c *watchAdd) listing(address chain.Address) (watchlist.Listing, error) {
 	}
 	if !slices.Contains(watchlist.Bases(), l.Basis) {
 		return l, wrongUsef("unknown basis %q: use designation, seizure, court, partner, press, own or unknown", c.Basis)
+	}
+	if l.Notify = watchlist.Notify(c.Notify); l.Notify != "" && !slices.Contains(watchlist.Notifications(), l.Notify) {
+		return l, wrongUsef("--notify %q is unknown: use each, digest or record", c.Notify)
 	}
 	l.Confidential = l.Basis.Confidential()
 	if c.Confidential != nil {

@@ -48,6 +48,7 @@ func (c *Config) Telling() sql.Telling {
 	return sql.Telling{
 		Confirmations: c.Alerts.Confirmations, Rules: c.Rules, Channels: c.Channels, Burst: c.Alerts.Burst,
 		BlindWithoutBlock: c.Health.NoBlockAfter, Canary: c.Canary.Address, Fiat: c.Fiat.Currency,
+		Digest: c.Alerts.Digest, Zone: c.Zone,
 	}
 }
 
@@ -70,6 +71,7 @@ type Start struct {
 type AlertSettings struct {
 	Confirmations []int32 // depths, ascending; the first is told, the rest go to the report
 	Burst         int
+	Digest        alerts.Clock  // when people are told of addresses whose listing says digest
 	DroppedAfter  time.Duration // an unconfirmed payment that no explorer knows for so long is told as dropped
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 
+	"btcwatch/alerts"
 	"btcwatch/chain"
 )
 
@@ -192,6 +193,11 @@ func (l *loader) alerts(s *section) {
 		s.fault("burst", "%d is out of bounds; use 1 to 10000", burst)
 	}
 	l.config.Alerts.Burst = int(burst)
+	digest, err := alerts.ParseClock(s.text("digest", "08:00"))
+	if err != nil {
+		s.fault("digest", "%s", err)
+	}
+	l.config.Alerts.Digest = digest
 	l.config.Alerts.DroppedAfter = s.duration("dropped_after", 3*time.Hour, time.Second, 30*24*time.Hour)
 }
 

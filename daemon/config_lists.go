@@ -252,6 +252,7 @@ func (l *loader) listing(s *section) (watchlist.Listing, bool) {
 		Category:     s.text("category", ""),
 		Basis:        basis,
 		Confidential: s.flagOr("confidential", basis.Confidential()),
+		Notify:       l.notify(s),
 		Source:       l.source(s.sub("source")),
 	}
 	address, err := chain.ParseAddress(s.key, l.config.Network)
@@ -276,6 +277,22 @@ func (l *loader) basis(s *section) watchlist.Basis {
 	}
 	s.fault("basis", "%s; empty where it is not known", unknownWord("basis", string(basis), allowed))
 	return watchlist.Unknown
+}
+
+func (l *loader) notify(s *section) watchlist.Notify {
+	notify := watchlist.Notify(s.text("notify", ""))
+	switch {
+	case notify == watchlist.NotifyEach:
+		return "" // as where the key is absent, so that neither is a change of the other
+	case notify == "" || slices.Contains(watchlist.Notifications(), notify):
+		return notify
+	}
+	var allowed []string
+	for _, known := range watchlist.Notifications() {
+		allowed = append(allowed, string(known))
+	}
+	s.fault("notify", "%s", unknownWord("way to notify", string(notify), allowed))
+	return ""
 }
 
 func (l *loader) source(s *section) watchlist.Source {
@@ -318,8 +335,24 @@ func (l *loader) channel(s *section) (alerts.Settings, bool) {
 		}
 		set.MinSeverity = severity
 	}
+	set.Quiet = l.quietHours(s, set.Kind)
 	set.Decode = s.decodeRest(l.config.File)
 	return set, set.Kind != ""
+}
+
+func (l *loader) quietHours(s *section, kind string) alerts.Hours {
+	text := s.text("quiet_hours", "")
+	if text == "" {
+		return alerts.Hours{}
+	}
+	hours, err := alerts.ParseHours(text)
+	switch {
+	case kind != "" && !alerts.ForPeople(alerts.Settings{Kind: kind}):
+		s.fault("quiet_hours", "a channel of kind %s is for programs, which get each alert at once; remove the key", kind)
+	case err != nil:
+		s.fault("quiet_hours", "%s", err)
+	}
+	return hours
 }
 
 func (l *loader) about(s *section) []string {

@@ -251,7 +251,7 @@ func TestExampleHasEveryKeyOfEveryChannel(t *testing.T) {
 			continue
 		}
 		for _, key := range strings.Split(match[1], ", ") {
-			shared := slices.Contains([]string{"about", "min_severity"}, key) // told once, above the channels
+			shared := slices.Contains([]string{"about", "min_severity", "quiet_hours"}, key) // told once, above the channels
 			if !shared && !regexp.MustCompile(`(?m)^`+key+` = `).MatchString(table) {
 				t.Errorf("%s: %s is not in the example", strings.TrimSpace(header), key)
 			}
@@ -459,6 +459,27 @@ func TestOwnAddressesAreConfidential(t *testing.T) {
 		c := load(t, "[watch.\"12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk\"]\n"+listing+"\n[explorers.a]\nkind = \"esplora\"\nurl = \"https://a.example/api\"\noperator = \"A\"\n[channels.screen]\nkind = \"stdout\"\n")
 		if len(c.Watch) != 1 || c.Watch[0].Confidential != want {
 			t.Errorf("%s: %+v, want confidential %v", listing, c.Watch, want)
+		}
+	}
+}
+
+func TestQuietHoursAndNotify(t *testing.T) {
+	const head = "[explorers.a]\nkind = \"esplora\"\nurl = \"https://a.example/api\"\n"
+	c := load(t, head+"[watch.\"12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk\"]\nnotify = \"digest\"\n[alerts]\ndigest = \"06:30\"\n[channels.screen]\nkind = \"stdout\"\nquiet_hours = \"22:00-07:00\"\n")
+	if c.Watch[0].Notify != "digest" || c.Telling().Digest != 390 || c.Channels[0].Quiet != (alerts.Hours{From: 1320, To: 420}) || c.Telling().Zone == nil {
+		t.Errorf("%+v %+v", c.Watch, c.Telling())
+	}
+	for line, want := range map[string]string{
+		"[alerts]\ndigest = \"8\"":                                           ":7: alerts.digest: \"8\" is no time of day",
+		"[channels.x]\nkind = \"stdout\"\nquiet_hours = \"22\"":              ":8: channels.x.quiet_hours: \"22\" are no hours",
+		"[channels.x]\nkind = \"stdout\"\nquiet_hours = \"22:00-22:00\"":     ":8: channels.x.quiet_hours: \"22:00-22:00\" begin when they end",
+		"[channels.x]\nkind = \"file\"\nquiet_hours = \"22:00-07:00\"":       ":8: channels.x.quiet_hours: a channel of kind file is for programs",
+		"[watch.\"12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk\"]\nnotify = \"never\"": ":7: watch.12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk.notify: unknown way to notify \"never\"",
+	} {
+		file := write(t, head+"[channels.screen]\nkind = \"stdout\"\n"+line+"\n")
+		_, err := Load(file)
+		if err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(want, "")) {
+			t.Errorf("%s: %v, want %s", line, err, want)
 		}
 	}
 }

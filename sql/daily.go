@@ -101,9 +101,9 @@ func (g dayReader) since(ctx context.Context, r *alerts.Report) error {
 func (g dayReader) counts(ctx context.Context, r *alerts.Report) error {
 	return g.tx.QueryRow(ctx, `
 		SELECT (SELECT count(DISTINCT script_id) FROM btcwatch.listing_now),
-		       (SELECT count(*) FROM btcwatch.delivery WHERE state = 'waiting'),
+		       (SELECT count(*) FROM btcwatch.delivery WHERE state = 'waiting' AND coalesce(due_at <= now(), true)),
 		       (SELECT count(*) FROM btcwatch.delivery WHERE state = 'dead' AND died_at >= $1),
-		       (SELECT min(a.opened_at) FROM btcwatch.delivery d JOIN btcwatch.alert a ON a.id = d.alert_id WHERE d.state = 'waiting'),
+		       (SELECT min(a.opened_at) FROM btcwatch.delivery d JOIN btcwatch.alert a ON a.id = d.alert_id WHERE d.state = 'waiting' AND coalesce(d.due_at <= now(), true)),
 		       (SELECT count(*) FROM report.alerts WHERE state = 'open' AND NOT quiet AND type LIKE 'transaction.%'),
 		       (SELECT count(*)
 		        FROM btcwatch.alert

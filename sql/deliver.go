@@ -167,7 +167,16 @@ func (w *Writer) DeliveryDied(ctx context.Context, d Delivery, reason string) er
 			return nil
 		}
 		c.note("dead %s %s", d.Alert, d.Channel)
-		return c.tellDead(ctx, d.Channel, reason, 1)
+		var carried int64 // by a sum; each of them is an alert that did not arrive
+		err = c.tx.QueryRow(ctx, `
+			SELECT count(*)
+			FROM btcwatch.delivery
+			WHERE carried_by = $1
+			  AND channel = $2`, d.Alert[:], d.Channel).Scan(&carried)
+		if err != nil {
+			return fmt.Errorf("count what %s carries: %w", d.Alert, err)
+		}
+		return c.tellDead(ctx, d.Channel, reason, max(1, carried))
 	})
 }
 

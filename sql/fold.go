@@ -21,11 +21,8 @@ const burstHour = time.Hour
 // sent as many about the same address within the hour as the burst allows. One
 // more severe than all of these is sent by itself. Corrections may be as many
 // again, so that what was sent is not left standing; then they are summed up too.
-//
-// It is decided here, in the commit of the fact, and never again: a kill can
-// neither lose a message between two decisions nor send it twice.
 func (c *commit) folds(ctx context.Context, channel alerts.Settings, a alerts.Alert, s subject) (bool, error) {
-	if c.tell.Burst == 0 || s.script == nil || !strings.HasPrefix(string(a.Type), "transaction.") || !alerts.ForPeople(channel) {
+	if c.tell.Burst == 0 || s.script == nil || !strings.HasPrefix(string(a.Type), "transaction.") {
 		return false, nil
 	}
 	limit := c.tell.Burst
@@ -62,24 +59,31 @@ func severitiesAscending() (names []string) {
 	return names
 }
 
-// foldedGroup is what waits to be summed up for one channel and address.
+// foldedGroup is what waits to be summed up for one channel: of one address
+// where there were too many of it, of all addresses otherwise.
 type foldedGroup struct {
 	Channel string
-	Script  int64
+	Why     string
+	Script  *int64
 }
 
-// TellSums sums up what was folded an hour ago or earlier, with all that was since:
-// one message for each channel and address, each in a commit of its own.
+// fewHeld is how many messages come by themselves at the end of quiet hours
+// rather than as a sum of them, which says less of each.
+const fewHeld = 3
+
+// TellSums sends what waited long enough: one message for each address that had
+// too many, one for the digest, and one for the quiet hours or the few messages
+// themselves. Each is a commit of its own.
 func (w *Writer) TellSums(ctx context.Context) error {
 	due, err := rows[foldedGroup](ctx, w.store.pool, `
-		SELECT d.channel, a.script_id AS script
+		SELECT d.channel, d.held_for AS why, CASE WHEN d.held_for = 'burst' THEN a.script_id END AS script
 		FROM btcwatch.delivery d
 		JOIN btcwatch.alert a ON a.id = d.alert_id
 		WHERE d.state = 'folded'
 		  AND d.carried_by IS NULL
-		GROUP BY d.channel, a.script_id
-		HAVING min(a.opened_at) <= $1
-		ORDER BY min(a.opened_at)`, w.store.now().UTC().Add(-burstHour))
+		GROUP BY 1, 2, 3
+		HAVING min(d.due_at) <= $1
+		ORDER BY min(d.due_at)`, w.store.now().UTC())
 	if err != nil {
 		return fmt.Errorf("find messages to sum up: %w", err)
 	}
@@ -87,22 +91,50 @@ func (w *Writer) TellSums(ctx context.Context) error {
 		if !slices.ContainsFunc(w.tell.Channels, func(s alerts.Settings) bool { return s.Name == g.Channel }) {
 			continue // it is gone, and what waits for it is given up
 		}
-		if err := w.commit(ctx, "messages summed", func(c *commit) error { return c.tellSum(ctx, g) }); err != nil {
+		if err := w.commit(ctx, "messages summed", func(c *commit) error { return c.tellHeld(ctx, g) }); err != nil {
 			return fmt.Errorf("sum up the messages for %s: %w", g.Channel, err)
 		}
 	}
 	return nil
 }
 
-func (c *commit) tellSum(ctx context.Context, g foldedGroup) error {
-	s := alerts.Summary{Network: c.network(), Burst: c.tell.Burst, At: c.at, Summed: alerts.Summed{Channel: g.Channel}}
-	if script := c.set.scripts[g.Script]; script != nil {
-		s.Address, s.Listings = script.address.Text, listingsOf(script.listings)
-		if n := len(script.listings); n > 0 {
-			s.Label, s.Entity = script.listings[n-1].Label, script.listings[n-1].Entity
+func (c *commit) tellHeld(ctx context.Context, g foldedGroup) error {
+	if g.Why == "quiet" {
+		released, err := c.release(ctx, g)
+		if err != nil || released {
+			return err
 		}
 	}
-	for _, read := range []func(context.Context, foldedGroup, *alerts.Summary) error{c.sumTypes, c.sumAmounts, c.sumIDs} {
+	return c.tellSum(ctx, g)
+}
+
+// release sends the messages that waited by themselves, where they are few.
+func (c *commit) release(ctx context.Context, g foldedGroup) (bool, error) {
+	done, err := c.tx.Exec(ctx, `
+		WITH held AS (
+		    SELECT d.alert_id, d.channel`+foldedFor+`
+		)
+		UPDATE btcwatch.delivery d
+		SET state = 'waiting', next_at = now()
+		FROM held h
+		WHERE d.alert_id = h.alert_id
+		  AND d.channel = h.channel
+		  AND (SELECT count(*) FROM held) <= $5`, append(g.args(c.at), fewHeld)...)
+	if err != nil {
+		return false, fmt.Errorf("send what waited: %w", err)
+	}
+	if done.RowsAffected() == 0 {
+		return false, nil
+	}
+	c.told = true
+	c.note("%d messages for %s after quiet hours", done.RowsAffected(), g.Channel)
+	return true, nil
+}
+
+func (c *commit) tellSum(ctx context.Context, g foldedGroup) error {
+	s := alerts.Summary{Network: c.network(), Burst: c.tell.Burst, At: c.at, Summed: alerts.Summed{Channel: g.Channel, Reason: g.Why}}
+	c.nameSummed(g.Script, &s)
+	for _, read := range []func(context.Context, foldedGroup, *alerts.Summary) error{c.sumTypes, c.sumAmounts, c.sumAddresses, c.sumIDs} {
 		if err := read(ctx, g, &s); err != nil {
 			return err
 		}
@@ -111,7 +143,7 @@ func (c *commit) tellSum(ctx context.Context, g foldedGroup) error {
 		return nil // another has summed it up, or the channel is gone
 	}
 	a := s.Alert(c.store.key)
-	if err := c.alert(ctx, a, subject{script: &g.Script}); err != nil {
+	if err := c.alert(ctx, a, subject{script: g.Script}); err != nil {
 		return err
 	}
 	_, err := c.tx.Exec(ctx, `
@@ -121,33 +153,49 @@ func (c *commit) tellSum(ctx context.Context, g foldedGroup) error {
 		return err
 	}
 	_, err = c.tx.Exec(ctx, `
+		WITH held AS (
+		    SELECT d.alert_id, d.channel`+foldedFor+`
+		)
 		UPDATE btcwatch.delivery d
-		SET carried_by = $1
-		FROM btcwatch.alert a
-		WHERE a.id = d.alert_id
-		  AND a.script_id = $3
-		  AND d.channel = $2
-		  AND d.state = 'folded'
-		  AND d.carried_by IS NULL`, a.ID[:], g.Channel, g.Script)
+		SET carried_by = $5
+		FROM held h
+		WHERE d.alert_id = h.alert_id
+		  AND d.channel = h.channel`, append(g.args(c.at), a.ID[:])...)
 	c.told = true
 	c.note("sum of %d messages for %s", s.Summed.Count, g.Channel)
 	return err
 }
 
-// foldedFor are the alerts of a group.
+// nameSummed says whom a sum of one address is about.
+func (c *commit) nameSummed(id *int64, s *alerts.Summary) {
+	if id == nil || c.set.scripts[*id] == nil {
+		return
+	}
+	script := c.set.scripts[*id]
+	s.Address, s.Listings = script.address.Text, listingsOf(script.listings)
+	if n := len(script.listings); n > 0 {
+		s.Label, s.Entity = script.listings[n-1].Label, script.listings[n-1].Entity
+	}
+}
+
+// foldedFor are the alerts of a group, for the arguments that args gives: of an
+// address that had too many all that wait, otherwise those that are due.
 const foldedFor = `
 	FROM btcwatch.delivery d
 	JOIN btcwatch.alert a ON a.id = d.alert_id
 	WHERE d.channel = $1
-	  AND a.script_id = $2
+	  AND d.held_for = $2
+	  AND CASE WHEN $3::bigint IS NULL THEN d.due_at <= $4::timestamptz ELSE a.script_id = $3 END
 	  AND d.state = 'folded'
 	  AND d.carried_by IS NULL`
+
+func (g foldedGroup) args(at time.Time) []any { return []any{g.Channel, g.Why, g.Script, at} }
 
 func (c *commit) sumTypes(ctx context.Context, g foldedGroup, s *alerts.Summary) error {
 	found, err := c.tx.Query(ctx, `
 		SELECT a.type, a.severity, count(*), min(a.opened_at), max(a.opened_at)`+foldedFor+`
 		GROUP BY a.type, a.severity
-		ORDER BY array_position(ARRAY['severe', 'high', 'medium', 'low', 'info'], a.severity), a.type`, g.Channel, g.Script)
+		ORDER BY array_position(ARRAY['severe', 'high', 'medium', 'low', 'info'], a.severity), a.type`, g.args(c.at)...)
 	if err != nil {
 		return err
 	}
@@ -179,10 +227,59 @@ func (c *commit) sumAmounts(ctx context.Context, g foldedGroup, s *alerts.Summar
 		       coalesce(sum(amount) FILTER (WHERE direction <> 'in'), 0)::bigint,
 		       count(*) FILTER (WHERE amount IS NULL)
 		FROM (
-		    SELECT DISTINCT ON (a.tx_id) a.type, a.amount, a.direction`+foldedFor+`
-		    ORDER BY a.tx_id, a.seq DESC
+		    SELECT DISTINCT ON (a.tx_id, a.script_id) a.type, a.amount, a.direction`+foldedFor+`
+		    ORDER BY a.tx_id, a.script_id, a.seq DESC
 		) x
-		WHERE type IN ('transaction.seen', 'transaction.confirmed')`, g.Channel, g.Script).Scan(&s.Summed.InSat, &s.Summed.OutSat, &s.Summed.Unknown)
+		WHERE type IN ('transaction.seen', 'transaction.confirmed')`, g.args(c.at)...).Scan(&s.Summed.InSat, &s.Summed.OutSat, &s.Summed.Unknown)
+}
+
+// sumAddresses adds up for each address, where there are several: those with the
+// most severe alerts first.
+func (c *commit) sumAddresses(ctx context.Context, g foldedGroup, s *alerts.Summary) error {
+	if g.Script != nil {
+		return nil
+	}
+	found, err := c.tx.Query(ctx, `
+		WITH held AS (
+		    SELECT a.script_id, a.tx_id, a.type, a.severity, a.amount, a.direction, a.seq`+foldedFor+`
+		), standing AS ( -- of each payment the newest word
+		    SELECT DISTINCT ON (tx_id, script_id) script_id, type, amount, direction
+		    FROM held
+		    ORDER BY tx_id, script_id, seq DESC
+		), sums AS (
+		    SELECT script_id,
+		           sum(amount) FILTER (WHERE direction = 'in') AS received,
+		           sum(amount) FILTER (WHERE direction <> 'in') AS sent
+		    FROM standing
+		    WHERE type IN ('transaction.seen', 'transaction.confirmed')
+		    GROUP BY script_id
+		)
+		SELECT h.script_id, count(*), min(array_position(ARRAY['severe', 'high', 'medium', 'low', 'info'], h.severity)),
+		       coalesce(max(s.received), 0)::bigint, coalesce(max(s.sent), 0)::bigint, count(*) OVER ()
+		FROM held h
+		LEFT JOIN sums s ON s.script_id = h.script_id
+		GROUP BY h.script_id
+		ORDER BY 3, 2 DESC, 1
+		LIMIT $5`, append(g.args(c.at), alerts.MostSummedAddresses)...)
+	if err != nil {
+		return err
+	}
+	var script, addresses int64
+	var rank int
+	var one alerts.SummedAddress
+	_, err = pgx.ForEachRow(found, []any{&script, &one.Count, &rank, &one.InSat, &one.OutSat, &addresses}, func() error {
+		one.Severity, one.Address, one.Label = (alerts.Severe - alerts.Severity(rank-1)).String(), "", ""
+		if script := c.set.scripts[script]; script != nil {
+			one.Address = script.address.Text
+			if n := len(script.listings); n > 0 {
+				one.Label = script.listings[n-1].Label
+			}
+		}
+		s.Summed.Addresses = append(s.Summed.Addresses, one)
+		return nil
+	})
+	s.Summed.MoreAddresses = addresses - int64(len(s.Summed.Addresses))
+	return err
 }
 
 func (c *commit) sumIDs(ctx context.Context, g foldedGroup, s *alerts.Summary) error {
@@ -190,7 +287,7 @@ func (c *commit) sumIDs(ctx context.Context, g foldedGroup, s *alerts.Summary) e
 	err := c.tx.QueryRow(ctx, `
 		SELECT a.id`+foldedFor+`
 		ORDER BY a.seq
-		LIMIT 1`, g.Channel, g.Script).Scan(&first)
+		LIMIT 1`, g.args(c.at)...).Scan(&first)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -201,7 +298,7 @@ func (c *commit) sumIDs(ctx context.Context, g foldedGroup, s *alerts.Summary) e
 	found, err := c.tx.Query(ctx, `
 		SELECT encode(a.id, 'hex')`+foldedFor+`
 		ORDER BY array_position(ARRAY['severe', 'high', 'medium', 'low', 'info'], a.severity), a.seq
-		LIMIT $3`, g.Channel, g.Script, alerts.MostSummedIDs)
+		LIMIT $5`, append(g.args(c.at), alerts.MostSummedIDs)...)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ const LateAfter = 5 * time.Minute
 // LateChannel is a channel with an alert that waits for too long.
 type LateChannel struct {
 	Channel string
-	Since   time.Time // when the oldest of them was made
+	Since   time.Time // when the oldest of them was made, or was to go
 	Reason  string    // of its last try; empty: not tried, or nothing went wrong
 	Waiting int64     // late ones
 	Count   int64     // all that wait
@@ -120,9 +120,9 @@ type LateChannel struct {
 func (s *Store) LateDeliveries(ctx context.Context) ([]LateChannel, error) {
 	late, err := rows[LateChannel](ctx, s.pool, `
 		SELECT d.channel,
-		       min(a.opened_at) AS since,
+		       min(greatest(a.opened_at, d.due_at)) AS since,
 		       coalesce((array_agg(d.last_error ORDER BY a.seq))[1], '') AS reason,
-		       count(*) FILTER (WHERE a.opened_at < now() - $1::interval) AS waiting,
+		       count(*) FILTER (WHERE greatest(a.opened_at, d.due_at) < now() - $1::interval) AS waiting,
 		       count(*) AS count
 		FROM btcwatch.delivery d
 		JOIN btcwatch.alert a ON a.id = d.alert_id
@@ -135,7 +135,7 @@ func (s *Store) LateDeliveries(ctx context.Context) ([]LateChannel, error) {
 		        AND o.name = d.channel
 		        AND NOT EXISTS (SELECT FROM btcwatch.outage_end e WHERE e.outage_id = o.id))
 		GROUP BY d.channel
-		HAVING min(a.opened_at) < now() - $1::interval
+		HAVING min(greatest(a.opened_at, d.due_at)) < now() - $1::interval
 		ORDER BY d.channel`, LateAfter)
 	if err != nil {
 		return nil, fmt.Errorf("look for late deliveries: %w", err)

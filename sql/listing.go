@@ -16,7 +16,7 @@ import (
 func listingColumns() []string {
 	return []string{
 		"label", "entity", "category", "basis", "confidential", "title", "author", "publisher", "date", "url",
-		"version", "confidence", "locator", "quote", "in_force_from", "in_force_to",
+		"version", "confidence", "locator", "quote", "in_force_from", "in_force_to", "notify",
 	}
 }
 
@@ -30,7 +30,7 @@ func said(l watchlist.Listing) []any {
 	return []any{
 		storable(l.Label), storable(l.Entity), storable(l.Category), string(l.Basis), l.Confidential,
 		storable(l.Source.Title), storable(l.Source.Author), storable(l.Source.Publisher), storable(l.Source.Date), storable(l.Source.URL),
-		storable(l.Version), confidence, storable(l.Source.Locator), storable(l.Source.Quote), day(l.From), day(l.To),
+		storable(l.Version), confidence, storable(l.Source.Locator), storable(l.Source.Quote), day(l.From), day(l.To), string(l.Notify),
 	}
 }
 
@@ -69,15 +69,15 @@ func columnsOf(alias string, names []string) string {
 }
 
 func scanListing(row pgx.CollectableRow) (r listingRow, err error) {
-	var basis string
+	var basis, notify string
 	var confidence *int16
 	var from, to *time.Time
 	l := &r.listing
 	err = row.Scan(&r.id, &r.script, &r.retired, &l.List, &l.Address.Script, &l.Address.Text,
 		&l.Label, &l.Entity, &l.Category, &basis, &l.Confidential,
 		&l.Source.Title, &l.Source.Author, &l.Source.Publisher, &l.Source.Date, &l.Source.URL,
-		&l.Version, &confidence, &l.Source.Locator, &l.Source.Quote, &from, &to)
-	l.Basis = watchlist.Basis(basis)
+		&l.Version, &confidence, &l.Source.Locator, &l.Source.Quote, &from, &to, &notify)
+	l.Basis, l.Notify = watchlist.Basis(basis), watchlist.Notify(notify)
 	if confidence != nil {
 		l.Confidence = watchlist.Confidence{Percent: int(*confidence), Said: true}
 	}

@@ -17,7 +17,8 @@ type QueuedRow struct {
 	State       string     `json:"state"`
 	Attempts    int32      `json:"attempts"`
 	LastError   *string    `json:"last_error"`
-	NextAt      *time.Time `json:"next_at"` // of one that waits
+	NextAt      *time.Time `json:"next_at"`  // of one that waits
+	HeldFor     *string    `json:"held_for"` // why it was not sent at once: burst, digest, quiet
 	DeliveredAt *time.Time `json:"delivered_at"`
 	OpenedAt    time.Time  `json:"opened_at"`
 	Type        string     `json:"type"`
@@ -35,13 +36,14 @@ type Queued struct {
 // Deliveries lists deliveries, newest alert first.
 func (s *Store) Deliveries(ctx context.Context, q Queued) ([]QueuedRow, error) {
 	list, err := rows[QueuedRow](ctx, s.pool, `
-		SELECT encode(d.alert_id, 'hex') AS alert_id, d.channel, d.state, d.attempts, d.last_error,
-		       CASE WHEN d.state = 'waiting' THEN d.next_at END AS next_at, d.delivered_at, a.opened_at, a.type, a.severity,
+		SELECT encode(d.alert_id, 'hex') AS alert_id, d.channel, CASE WHEN d.state = 'folded' THEN 'waiting' ELSE d.state END AS state, d.attempts, d.last_error,
+		       CASE d.state WHEN 'waiting' THEN d.next_at WHEN 'folded' THEN d.due_at END AS next_at, d.held_for, d.delivered_at, a.opened_at, a.type, a.severity,
 		       convert_from(a.body, 'UTF8')::jsonb #>> '{data,summary}' AS summary
 		FROM btcwatch.delivery d
 		JOIN btcwatch.alert a ON a.id = d.alert_id
 		WHERE ($1 = '' OR d.channel = $1)
-		  AND d.state = ANY ($2)
+		  AND (d.state = ANY ($2)
+		       OR d.state = 'folded' AND d.carried_by IS NULL AND 'waiting' = ANY ($2)) -- of a carried one its carrier is listed
 		ORDER BY a.seq DESC, d.channel
 		LIMIT $3`, q.Channel, q.States, q.Most)
 	if err != nil {

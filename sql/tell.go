@@ -424,17 +424,21 @@ func (c *commit) alert(ctx context.Context, a alerts.Alert, s subject) error {
 
 // queue puts an alert on its way to a channel: by itself, or to be summed up.
 func (c *commit) queue(ctx context.Context, channel alerts.Settings, a alerts.Alert, s subject) error {
-	state := "waiting"
-	folds, err := c.folds(ctx, channel, a, s)
-	if err != nil {
+	r, err := c.roadTo(ctx, channel, a, s)
+	if err != nil || r.none {
 		return err
 	}
-	if folds {
+	state, wait, due := "waiting", time.Duration(0), (*time.Time)(nil)
+	if r.why != nil {
+		wait, due = r.due.Sub(c.at), &r.due
+	}
+	if r.folded {
 		state = "folded"
 	}
-	c.told = c.told || !folds
+	c.told = c.told || !r.folded
 	_, err = c.tx.Exec(ctx, `
-		INSERT INTO btcwatch.delivery (alert_id, channel, state, next_at)
-		VALUES ($1, $2, $3, now())`, a.ID[:], channel.Name, state) // the clock of who claims it
+		INSERT INTO btcwatch.delivery (alert_id, channel, state, next_at, held_for, due_at)
+		VALUES ($1, $2, $3, now() + $4::interval, $5, $6)`, // by the clock of who claims it
+		a.ID[:], channel.Name, state, wait, r.why, due)
 	return err
 }

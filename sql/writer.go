@@ -27,6 +27,9 @@ type Telling struct {
 	Channels      []alerts.Settings
 	Burst         int // messages an hour and address to a channel for people, before they are summed up; 0: any number
 
+	Digest alerts.Clock   // when channels for people are told of what waits for the digest
+	Zone   *time.Location // of that, and of the quiet hours of channels; nil: UTC
+
 	BlindWithoutBlock time.Duration // how long without a new block is told as blindness
 
 	Canary *chain.Address // watched only to test the watch; nil: there is none

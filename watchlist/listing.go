@@ -33,6 +33,39 @@ func Bases() []Basis {
 // nobody says otherwise: whom a house serves is not told to explorers.
 func (b Basis) Confidential() bool { return b == Own }
 
+// Notify says how people are told of what happens at an address, below the
+// severity high. Programs get each alert, and all is recorded in any case.
+type Notify string
+
+// The ways, from the loudest on. Empty is NotifyEach.
+const (
+	NotifyEach   Notify = "each"   // a message for each alert
+	NotifyDigest Notify = "digest" // one message a day for all
+	NotifyRecord Notify = "record" // none
+)
+
+// Notifications are the ways that a listing may name, the loudest first.
+func Notifications() []Notify { return []Notify{NotifyEach, NotifyDigest, NotifyRecord} }
+
+// Loudest is how people are told of an address with these listings: as the one
+// wants that is the loudest, so that no list can silence another.
+func Loudest(listings []Listing) Notify {
+	loudest := NotifyRecord
+	for _, l := range listings {
+		switch l.Notify {
+		case NotifyRecord:
+		case NotifyDigest:
+			loudest = NotifyDigest
+		default:
+			return NotifyEach
+		}
+	}
+	if len(listings) == 0 {
+		return NotifyEach
+	}
+	return loudest
+}
+
 // Source is where a listing comes from. What the source does not say is empty.
 type Source struct {
 	Title     string `toml:"title" json:"title,omitempty"`
@@ -60,6 +93,7 @@ type Listing struct {
 	Category     string
 	Basis        Basis
 	Confidential bool // never asked about at explorers; followed by blocks only
+	Notify       Notify
 	Source       Source
 	Version      string     // of the list, as it names itself; empty where it does not
 	Confidence   Confidence // of the source

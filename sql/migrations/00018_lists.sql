@@ -8,7 +8,8 @@ ALTER TABLE btcwatch.listing
     ADD COLUMN locator       text NOT NULL DEFAULT '', -- where in the source
     ADD COLUMN quote         text NOT NULL DEFAULT '', -- its words, shortened
     ADD COLUMN in_force_from date, -- null where the source does not say
-    ADD COLUMN in_force_to   date;
+    ADD COLUMN in_force_to   date,
+    ADD COLUMN notify        text NOT NULL DEFAULT '' CHECK (notify IN ('', 'each', 'digest', 'record')); -- empty: each
 CREATE INDEX listing_list ON btcwatch.listing (list, script_id, id);
 
 ALTER TABLE btcwatch.import
@@ -64,7 +65,7 @@ CREATE VIEW report.listings AS
 SELECT s.address, l.list, l.label, l.entity, l.category, l.basis, l.confidence, l.version,
        l.title AS source_title, l.author AS source_author, l.publisher AS source_publisher, l.date AS source_date,
        l.url AS source_url, l.locator AS source_locator, l.quote AS source_quote,
-       l.in_force_from, l.in_force_to, l.confidential,
+       l.in_force_from, l.in_force_to, l.confidential, l.notify,
        l.recorded_at AS known_from, n.recorded_at AS known_to,
        i.origin, i.actor
 FROM btcwatch.listing l
@@ -91,6 +92,7 @@ COMMENT ON COLUMN report.listings.source_quote IS 'The words of the source that 
 COMMENT ON COLUMN report.listings.in_force_from IS 'The day from which the source says that it is in force; null where it does not say.';
 COMMENT ON COLUMN report.listings.in_force_to IS 'The last day; null where the source does not say.';
 COMMENT ON COLUMN report.listings.confidential IS 'True: no explorer is asked about the address.';
+COMMENT ON COLUMN report.listings.notify IS 'How people are told below the severity high: each, digest or record; empty: each.';
 COMMENT ON COLUMN report.listings.known_from IS 'When this was recorded here (UTC).';
 COMMENT ON COLUMN report.listings.known_to IS 'When something else was recorded in its place, or it was retired (UTC); null: it stands.';
 COMMENT ON COLUMN report.listings.origin IS 'Where it came from: config, command, a file or a web address.';
@@ -114,4 +116,5 @@ ALTER TABLE btcwatch.listing
     DROP COLUMN locator,
     DROP COLUMN quote,
     DROP COLUMN in_force_from,
-    DROP COLUMN in_force_to;
+    DROP COLUMN in_force_to,
+    DROP COLUMN notify;
