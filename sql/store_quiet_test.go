@@ -216,10 +216,7 @@ func TestMessagesOfTheWatchWaitToo(t *testing.T) {
 		WHERE a.type = 'explorer.failing'`,
 		"chat waiting  1970-01-01 00:00:00 hook waiting  1970-01-01 00:00:00 mail waiting quiet 2026-10-27 06:00:00")
 	n.must(n.writer.BeginOutage(t.Context(), "blocks", "", "nobody answers", n.clock.Add(-time.Hour)))
-	var severe []alerts.Body
-	for _, b := range n.deliverAll("mail") {
-		severe = append(severe, b)
-	}
+	severe := n.deliverAll("mail")
 	if len(severe) != 1 || severe[0].Type != alerts.WatchBlind {
 		t.Errorf("at night came %+v", severe)
 	}
