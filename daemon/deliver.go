@@ -22,7 +22,8 @@ type deliverer struct {
 	log     *slog.Logger
 	pulse   *pulse
 
-	failing bool // an episode of dead deliveries is open
+	failing bool           // an episode of dead deliveries is open
+	next    []sql.Delivery // claimed as the one before was noted as delivered; one at most
 }
 
 // Times of a delivery. The lease outlasts the try, so that a slow receiver is
@@ -50,7 +51,22 @@ func (d *deliverer) run(ctx context.Context) error {
 			d.wait(ctx)
 		}
 	}
+	d.giveBack(ctx)
 	return nil
+}
+
+// giveBack lets go of what was claimed and not tried, so that whoever comes next
+// need not wait for its lease to end.
+func (d *deliverer) giveBack(ctx context.Context) {
+	if len(d.next) == 0 {
+		return
+	}
+	finishing, done := outlasting(ctx, lastWord)
+	defer done()
+	if err := d.store.DeliveryInterrupted(finishing, d.next[0]); err != nil {
+		d.log.Error("delivery not given back", "channel", d.name, "alert", d.next[0].Alert, "error", err)
+	}
+	d.next = nil
 }
 
 func (d *deliverer) job() string { return "deliver " + d.name }
@@ -73,7 +89,7 @@ func (d *deliverer) wait(ctx context.Context) {
 // one. One at a time: the order is kept, and nothing is claimed that would wait
 // for others while its lease runs out.
 func (d *deliverer) deliverDue(ctx context.Context) (bool, error) {
-	claimed, err := d.store.ClaimDeliveries(ctx, d.name, 1, lease, d.epoch())
+	claimed, err := d.claim(ctx)
 	if err != nil || len(claimed) == 0 {
 		return false, err
 	}
@@ -85,6 +101,14 @@ func (d *deliverer) deliverDue(ctx context.Context) (bool, error) {
 		return true, d.store.DeliveryInterrupted(finishing, claimed[0])
 	}
 	return true, d.finish(finishing, claimed[0], failed)
+}
+
+func (d *deliverer) claim(ctx context.Context) ([]sql.Delivery, error) {
+	if next := d.next; len(next) > 0 {
+		d.next = nil
+		return next, nil
+	}
+	return d.store.ClaimDeliveries(ctx, d.name, 1, lease, d.epoch())
 }
 
 // outlasting is a context that ends some time after another one does.
@@ -154,8 +178,8 @@ func (d *deliverer) finish(ctx context.Context, delivery sql.Delivery, failed er
 	return d.store.DeliveryFailed(ctx, delivery, reason, next)
 }
 
-func (d *deliverer) delivered(ctx context.Context, delivery sql.Delivery) error {
-	if err := d.store.Delivered(ctx, delivery); err != nil {
+func (d *deliverer) delivered(ctx context.Context, delivery sql.Delivery) (err error) {
+	if d.next, err = d.store.DeliveredClaimNext(ctx, delivery, lease, d.epoch()); err != nil {
 		return err
 	}
 	if delivery.Attempt > 1 {

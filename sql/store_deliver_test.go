@@ -170,3 +170,42 @@ func TestRepliesWithinAThread(t *testing.T) {
 		t.Errorf("where the first has not arrived, the confirmation replies to %+v", other)
 	}
 }
+
+// TestNotedAndClaimedAtOnce: what one channel took is noted and its next one
+// claimed, in order, until nothing is left; a result that comes after its lease
+// was taken by another notes nothing.
+func TestNotedAndClaimedAtOnce(t *testing.T) {
+	const all = 5
+	b := told(t, all)
+	var order []alerts.ID
+	for next := b.claim("desk", 1, time.Hour); len(next) > 0; {
+		if len(next) != 1 || next[0].Attempt != 1 {
+			t.Fatalf("claimed %+v", next)
+		}
+		order = append(order, next[0].Alert)
+		claimed, err := b.store.DeliveredClaimNext(t.Context(), next[0], time.Hour, nil)
+		b.must(err)
+		next = claimed
+	}
+	var want []alerts.ID
+	for _, d := range b.claim("log", all, time.Hour) {
+		want = append(want, d.Alert)
+	}
+	if !slices.Equal(order, want) || len(want) != all {
+		t.Errorf("order %v, want %v", order, want)
+	}
+	b.expect(`SELECT DISTINCT channel || ' ' || state || ' ' || attempts FROM report.deliveries`, "desk delivered 1 log waiting 1")
+
+	b.exec(`UPDATE btcwatch.delivery SET state = 'waiting', leased_until = NULL`)
+	late := b.claim("desk", 1, 0)[0]
+	again := b.claim("desk", 1, time.Hour)[0]
+	if late.Alert != again.Alert {
+		t.Fatalf("%v is claimed after %v", again.Alert, late.Alert)
+	}
+	next, err := b.store.DeliveredClaimNext(t.Context(), late, time.Hour, nil)
+	b.must(err)
+	if len(next) != 1 || next[0].Alert == late.Alert {
+		t.Errorf("after a late result comes %+v", next)
+	}
+	b.expect(`SELECT state FROM btcwatch.delivery WHERE channel = 'desk' AND alert_id = $1`, "waiting", late.Alert[:])
+}
