@@ -48,6 +48,7 @@ type alertsClose struct {
 	Disposition string   `required:"" placeholder:"WORD" enum:"reported,false_positive,duplicate,no_action" help:"What came of it: reported, false_positive, duplicate or no_action."`
 	Note        string   `required:"" placeholder:"TEXT" help:"Why. It is kept with your name and never changed."`
 	Yes         bool     `help:"Do not ask whether it is meant."`
+	DryRun      bool     `help:"With --address: show what would be closed, and close nothing."`
 }
 
 // Run closes alerts.
@@ -56,11 +57,13 @@ func (c *alertsClose) Run(s *session) error {
 	switch {
 	case len(c.IDs) > 0 && (c.Address != "" || c.Before != ""):
 		return wrongUsef("give either alert ids or --address with --before")
+	case len(c.IDs) > 0 && c.DryRun:
+		return wrongUsef("--dry-run is for --address with --before; btcwatch alerts show ID shows one")
 	case len(c.IDs) > 0:
 		return s.act(c.IDs, action)
 	case c.Address == "" || c.Before == "":
 		return wrongUsef("which alerts? Give their ids, or --address ADDRESS --before DATE")
-	case !c.Yes && !(s.InIsTerminal && s.ErrIsTerminal):
+	case !c.Yes && !c.DryRun && !(s.InIsTerminal && s.ErrIsTerminal):
 		return wrongUsef("nobody can be asked here whether this is meant: type it at a terminal, or say --yes")
 	}
 	before, err := readMoment("--before", c.Before)
@@ -81,16 +84,29 @@ func (c *alertsClose) Run(s *session) error {
 }
 
 func (c *alertsClose) closeAll(ctx context.Context, s *session, store *sql.Store, config *daemon.Config, address string, before time.Time, action sql.Action, p *progress) error {
-	count, err := store.CountToClose(ctx, address, before)
+	closable, err := store.Closable(ctx, address, before)
 	if err != nil {
 		return err
+	}
+	count := int64(0)
+	for _, row := range closable {
+		count += row.Count
 	}
 	if count == 0 {
 		s.say("No alert of %s from before %s UTC is open; nothing is changed.", address, minute(&before))
 		return nil
 	}
-	if !c.Yes {
+	if c.DryRun || !c.Yes {
 		p.end()
+		if err := closableTable(closable).print(s.Terminal); err != nil {
+			return err
+		}
+	}
+	if c.DryRun {
+		s.say("%s of %s from before %s UTC would be closed as %s. Nothing is changed.", counted(count, "alert", "alerts"), address, minute(&before), c.Disposition)
+		return nil
+	}
+	if !c.Yes {
 		s.say("%s of %s from before %s UTC will be closed as %s.", counted(count, "alert", "alerts"), address, minute(&before), c.Disposition)
 		if err := s.confirm(); err != nil {
 			return err
@@ -105,6 +121,16 @@ func (c *alertsClose) closeAll(ctx context.Context, s *session, store *sql.Store
 	}
 	_, err = fmt.Fprintf(s.Out, "%s closed as %s.\n", counted(closed, "alert is", "alerts are"), c.Disposition)
 	return err
+}
+
+func closableTable(list []sql.ClosableRow) *table {
+	t := &table{columns: []column{
+		{name: "SEVERITY", paint: severityColour}, {name: "TYPE"}, {name: "ALERTS", right: true}, {name: "OLDEST (UTC)"}, {name: "NEWEST (UTC)"},
+	}}
+	for _, row := range list {
+		t.add(row.Severity, row.Type, grouped(row.Count), minute(&row.Oldest), minute(&row.Newest))
+	}
+	return t
 }
 
 // act does the same with each of some alerts, and goes on where one is refused.

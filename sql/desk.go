@@ -93,17 +93,28 @@ func (s *Store) Actions(ctx context.Context, id alerts.ID) ([]ActionRow, error) 
 	return list, nil
 }
 
-// CountToClose is how many alerts CloseAll would close.
-func (s *Store) CountToClose(ctx context.Context, address string, before time.Time) (n int64, err error) {
-	err = s.pool.QueryRow(ctx, `
-		SELECT count(*)
+// ClosableRow is how many alerts of one type and severity CloseAll would close.
+type ClosableRow struct {
+	Type     string    `json:"type"`
+	Severity string    `json:"severity"`
+	Count    int64     `json:"count"`
+	Oldest   time.Time `json:"oldest"`
+	Newest   time.Time `json:"newest"`
+}
+
+// Closable is what CloseAll would close, the most severe first.
+func (s *Store) Closable(ctx context.Context, address string, before time.Time) ([]ClosableRow, error) {
+	list, err := rows[ClosableRow](ctx, s.pool, `
+		SELECT type, severity, count(*) AS count, min(opened_at) AS oldest, max(opened_at) AS newest
 		FROM report.alerts
 		WHERE address = $1
 		  AND opened_at < $2
 		  AND NOT quiet
-		  AND state <> 'closed'`, address, before).Scan(&n)
+		  AND state <> 'closed'
+		GROUP BY type, severity
+		ORDER BY array_position(ARRAY['severe', 'high', 'medium', 'low', 'info'], severity), type`, address, before)
 	if err != nil {
-		return 0, fmt.Errorf("count the alerts of %s: %w", address, err)
+		return nil, fmt.Errorf("count the alerts of %s: %w", address, err)
 	}
-	return n, nil
+	return list, nil
 }

@@ -50,6 +50,8 @@ func TestWorkOnAlert(t *testing.T) {
 		{Action: sql.Action{Kind: "close", Disposition: "duplicate", Note: "again"}, refused: "closed already, by ann on 20"},
 		{Action: sql.Action{Kind: "acknowledge"}, refused: "closed already"},
 		{Action: sql.Action{Kind: "note", Note: "late word"}, state: "closed"},
+		{Action: sql.Action{Kind: "note", Note: "from\r\nWindows\r\n"}, state: "closed"},
+		{Action: sql.Action{Kind: "note", Note: "a line\rover another"}, refused: "control character"},
 		{Action: sql.Action{Kind: "reopen", Note: "new facts"}, state: "open"},
 		{Action: sql.Action{Kind: "close", Disposition: "no_action", Note: "none"}, state: "closed"},
 	} {
@@ -63,8 +65,9 @@ func TestWorkOnAlert(t *testing.T) {
 		}
 	}
 	b.expect(`SELECT string_agg(action || coalesce(' ' || disposition, ''), ', ' ORDER BY at) FROM report.alert_actions WHERE actor = 'ann'`,
-		"note, acknowledge, acknowledge, close reported, note, reopen, close no_action")
+		"note, acknowledge, acknowledge, close reported, note, note, reopen, close no_action")
 	b.expect(`SELECT state || ' ' || disposition || ' ' || closed_by FROM report.alerts`, "closed no_action ann")
+	b.expect(`SELECT note FROM report.alert_actions WHERE note LIKE 'from%'`, "from\nWindows\n")
 }
 
 func TestNoSuchAlert(t *testing.T) {
@@ -196,8 +199,12 @@ func TestCloseAll(t *testing.T) {
 	insert(6, addresses[0], "2026-01-01T00:00:00Z", false)
 	_, err := b.store.Act(t.Context(), alerts.ID([]byte(strings.Repeat("\x16", 16))), sql.Action{Kind: "close", Disposition: "reported", Note: "n", Actor: "bob"})
 	b.must(err)
-	count, err := b.store.CountToClose(t.Context(), addresses[0], before)
+	closable, err := b.store.Closable(t.Context(), addresses[0], before)
 	b.must(err)
+	if len(closable) != 1 || !closable[0].Newest.Equal(before.Add(-time.Second)) || closable[0].Oldest.Month() != time.January {
+		t.Errorf("to be closed are %+v", closable)
+	}
+	count := closable[0].Count
 	closed, err := b.store.CloseAll(t.Context(), addresses[0], before, sql.Action{Disposition: "no_action", Note: "a shop's", Actor: "ann"})
 	b.must(err)
 	if count != 2 || closed != 2 {
