@@ -18,6 +18,9 @@ type ListChange struct {
 	Retired ListPart `json:"retired"`
 	Changed ListPart `json:"changed"`
 
+	// Held are the entries of the file that are not watched, by the reason.
+	Held []HeldCount `json:"held,omitempty"`
+
 	// Historic payments are those from before the watch began. They make no
 	// alerts of their own.
 	HistoricPayments    int64  `json:"historic_payments"`
@@ -40,6 +43,12 @@ type ListedAddress struct {
 	Address  string    `json:"address"`
 	Label    string    `json:"label,omitempty"`
 	Listings []Listing `json:"listings,omitempty"`
+}
+
+// HeldCount is how many entries of a file are not watched for one reason.
+type HeldCount struct {
+	Reason string `json:"reason"`
+	Count  int64  `json:"count"`
 }
 
 // MostListed is how many addresses of each part a body shows: it is to stay
@@ -91,6 +100,9 @@ func (c ListChange) summary() string {
 	if len(parts) > 0 {
 		text += ": " + list(parts)
 	}
+	if n := c.heldCount(); n > 0 {
+		text += "; " + count(n, "entry is", "entries are") + " not watched"
+	}
 	if c.HistoricPayments > 0 {
 		text += "; " + count(int(c.HistoricPayments), "payment is", "payments are") + " recorded from before the watch"
 	}
@@ -105,7 +117,36 @@ func (c ListChange) lines() []string {
 	lines = append(lines, c.Added.lines("Added")...)
 	lines = append(lines, c.Retired.lines("Retired")...)
 	lines = append(lines, c.Changed.lines("Changed")...)
+	if len(c.Held) > 0 {
+		lines = append(lines, "Not watched: "+c.heldWords()+". "+
+			"btcwatch sql -- -c \"SELECT * FROM report.held\" shows each with its line and the reason.")
+	}
 	return append(lines, c.history()...)
+}
+
+func (c ListChange) heldCount() (n int64) {
+	for _, h := range c.Held {
+		n += h.Count
+	}
+	return n
+}
+
+// heldWords says for people why entries are not watched.
+func (c ListChange) heldWords() string {
+	words := map[string]string{
+		"chain": "of another coin", "network": "of another Bitcoin network", "symbol": "Bitcoin addresses that the list has under another coin",
+		"checksum": "with a wrong checksum", "cut": "cut in half", "case": "with their upper case lost", "disguised": "with characters that are in no address",
+		"key": "keys", "form": "no addresses", "duplicate": "on the list twice", "expired": "no longer in force", "fault": "unreadable",
+	}
+	var parts []string
+	for _, h := range c.Held {
+		word := words[h.Reason]
+		if word == "" {
+			word = clean(h.Reason)
+		}
+		parts = append(parts, grouped(h.Count)+" "+word)
+	}
+	return list(parts)
 }
 
 func (p ListPart) lines(verb string) []string {

@@ -326,7 +326,7 @@ FILE:7: channels.mail.From: unknown key: keys are lower case; write from
 FILE:8: channels.mail.smpt: unknown key; did you mean smtp?
 FILE:9: channels.mail.port: text stands here; it takes a whole number
 FILE:10: channels.mail.safe: a whole number stands here; it takes true or false, without quotes
-FILE:11: channels.mail.headers: unknown key; remove it (the keys here are kind, about, min_severity, smtp, from, to, port, safe, cc)
+FILE:11: channels.mail.headers: unknown key; remove it (the keys here are kind, about, min_severity, quiet_hours, smtp, from, to, port, safe, cc)
 FILE:12: channels.mail.cc: a place of the list holds a TOML integer; each takes text in quotes, such as "…"
 FILE:14: alerts.burst: 0 is out of bounds; use 1 to 10000`, "FILE", file)
 	if err == nil || err.Error() != want {

@@ -75,6 +75,9 @@ func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 		if err := c.listed(ctx, i.ID, &change); err != nil {
 			return err
 		}
+		if err := c.held(ctx, i.ID, &change); err != nil {
+			return err
+		}
 		if err := c.history(ctx, i.ID, &change); err != nil {
 			return err
 		}
@@ -121,6 +124,21 @@ func (c *commit) listed(ctx context.Context, id int64, change *alerts.ListChange
 		}
 	}
 	return nil
+}
+
+// held counts the entries of the file that are not watched.
+func (c *commit) held(ctx context.Context, id int64, change *alerts.ListChange) error {
+	found, err := c.tx.Query(ctx, `
+		SELECT reason, count(*)
+		FROM btcwatch.held
+		WHERE import_id = $1
+		GROUP BY reason
+		ORDER BY count(*) DESC, reason`, id)
+	if err != nil {
+		return err
+	}
+	change.Held, err = pgx.CollectRows(found, pgx.RowToStructByPos[alerts.HeldCount])
+	return err
 }
 
 // history sums up the historic payments of the addresses that a change added,
