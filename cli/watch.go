@@ -15,6 +15,7 @@ import (
 
 type watchCommand struct {
 	Add    watchAdd    `cmd:"" help:"Watch an address from now on."`
+	Import watchImport `cmd:"" help:"Watch the addresses of a list in a file."`
 	List   watchList   `cmd:"" help:"List the watched addresses."`
 	Retire watchRetire `cmd:"" help:"Watch an address no more; what is recorded stays."`
 }

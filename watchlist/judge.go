@@ -54,7 +54,7 @@ type Row struct {
 type Judge struct {
 	Params  *chaincfg.Params
 	Symbols []string  // coins under which Bitcoin addresses are taken, besides Bitcoin's own names
-	Today   time.Time // by which orders have expired
+	Today   time.Time // of which UTC day it is; orders that ended before have expired
 
 	seen map[[16]byte]int // the line on which a script stood first
 }
@@ -76,7 +76,7 @@ func (j *Judge) Judge(e Entry) Row {
 	switch {
 	case !isBitcoin(e.Symbol) && !j.takes(e.Symbol):
 		return row.held(HeldSymbol, fmt.Sprintf("a Bitcoin address that the list has as %s: %s", visible(e.Symbol), otherCoin(e.Symbol)))
-	case !e.Listing.To.IsZero() && e.Listing.To.Before(j.Today):
+	case !e.Listing.To.IsZero() && e.Listing.To.Before(j.Today.UTC().Truncate(24*time.Hour)):
 		return row.held(HeldExpired, "it was in force to "+e.Listing.To.Format(time.DateOnly)+", by what the list says")
 	}
 	return j.first(row)

@@ -53,14 +53,15 @@ type Input struct {
 	// Beside are the files that lie where this one lies: OFAC continues its remarks in
 	// another. Nil where there is no such place.
 	Beside fs.FS
-
-	// Columns says which column of a table holds what, by the name of the field;
-	// nil lets the reader guess by the names of the columns.
-	Columns map[string]string
 }
 
 // Formats are all that are read, in the order in which they are tried: the
 // particular before the general.
 func Formats() []Format {
-	return []Format{}
+	return []Format{
+		{"ofac-csv", "OFAC's SDN.CSV; SDN_COMMENTS.CSV lies beside it", isSDN, readSDN},
+		{"tagpack", "a TagPack of GraphSense, in YAML", isTagPack, readTagPack},
+		{"json", "a JSON array of addresses", isArray, readArray},
+		{"plain", "one address a line; what follows it is its label, and # begins a comment", isPlain, readPlain},
+	}
 }
