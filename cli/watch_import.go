@@ -250,6 +250,9 @@ func (c *watchImport) tellHeld(s *session, r *listReading, held int64) error {
 	if err := t.print(s.Terminal); err != nil {
 		return err
 	}
+	if r.reasons[watchlist.HeldSymbol] > 0 {
+		s.say("To watch what is listed under another coin too, name that coin: --symbol USDT.")
+	}
 	if more := held - int64(len(r.held)); more > 0 {
 		s.say("and %s more: once imported, btcwatch sql -- -c 'SELECT * FROM report.held' shows all.", grouped(more))
 	}

@@ -190,7 +190,7 @@ func (j *Judge) takes(symbol string) bool {
 
 // otherCoin says how a Bitcoin address comes to stand under another coin.
 func otherCoin(symbol string) string {
-	const take = "to watch it on Bitcoin all the same, take the symbol too"
+	const take = "whether it means the address on Bitcoin is for you to say"
 	switch strings.ToUpper(symbol) {
 	case "USDT":
 		return "Tether on Omni moves in Bitcoin transactions of this address; " + take

@@ -59,9 +59,9 @@ type Input struct {
 // particular before the general.
 func Formats() []Format {
 	return []Format{
-		{"ofac-csv", "OFAC's SDN.CSV; SDN_COMMENTS.CSV lies beside it", isSDN, readSDN},
+		{"ofac-csv", "OFAC's SDN.CSV, with what SDN_COMMENTS.CSV beside it continues", isSDN, readSDN},
 		{"tagpack", "a TagPack of GraphSense, in YAML", isTagPack, readTagPack},
 		{"json", "a JSON array of addresses", isArray, readArray},
-		{"plain", "one address a line; what follows it is its label, and # begins a comment", isPlain, readPlain},
+		{"plain", "one address a line", isPlain, readPlain},
 	}
 }
