@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
 
@@ -61,7 +62,7 @@ type Judge struct {
 
 // Judge says what becomes of an entry.
 func (j *Judge) Judge(e Entry) Row {
-	row := Row{Line: e.Line, Text: visible(e.Text), Symbol: e.Symbol, Listing: e.Listing}
+	row := Row{Line: e.Line, Text: visible(e.Text), Symbol: inOneLine(e.Symbol), Listing: readable(e.Listing)}
 	address, err := chain.ParseAddress(e.Text, j.Params)
 	switch {
 	case e.Fault != "":
@@ -80,6 +81,33 @@ func (j *Judge) Judge(e Entry) Row {
 		return row.held(HeldExpired, "it was in force to "+e.Listing.To.Format(time.DateOnly)+", by what the list says")
 	}
 	return j.first(row)
+}
+
+// readable makes what a list says fit for messages and tables: in one line each,
+// and no longer than anybody reads.
+func readable(l Listing) Listing {
+	for _, text := range []*string{
+		&l.Label, &l.Entity, &l.Category, &l.Version, &l.Source.Title, &l.Source.Author, &l.Source.Publisher,
+		&l.Source.Date, &l.Source.URL, &l.Source.Locator, &l.Source.Quote,
+	} {
+		*text = inOneLine(*text)
+	}
+	return l
+}
+
+// longestSaid is how many characters of one thing that a list says are kept.
+const longestSaid = 500
+
+func inOneLine(text string) string {
+	plain := !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
+	if plain && len(text) <= longestSaid && strings.TrimSpace(text) == text {
+		return text
+	}
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " ")
+	if runes := []rune(text); len(runes) > longestSaid {
+		text = string(runes[:longestSaid-1]) + "…"
+	}
+	return strings.ToValidUTF8(text, "\ufffd")
 }
 
 // first holds a script that was on the list already.

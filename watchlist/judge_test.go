@@ -122,3 +122,15 @@ func TestJudgeNeverShowsAKey(t *testing.T) {
 		}
 	}
 }
+
+// TestJudgeMakesTextReadable: a list may say anything, of any length.
+func TestJudgeMakesTextReadable(t *testing.T) {
+	judge := Judge{Params: &chaincfg.MainNetParams}
+	row := judge.Judge(Entry{Text: p2pkh, Listing: Listing{
+		Label: " two\r\nlines\x1b[31m ", Entity: strings.Repeat("é", 600), Category: "a  b", Source: Source{Title: "ends \xff", Quote: strings.Repeat("x", 500)},
+	}})
+	l := row.Listing
+	if l.Label != "two lines [31m" || l.Entity != strings.Repeat("é", 499)+"…" || l.Category != "a  b" || l.Source.Title != "ends \ufffd" || l.Source.Quote != strings.Repeat("x", 500) {
+		t.Errorf("%+v %q", l, l.Source.Title)
+	}
+}
