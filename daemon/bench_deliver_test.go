@@ -57,10 +57,7 @@ func deliverWaiting(b *testing.B, channels ...string) time.Duration {
 		must(conn.Exec(ctx, `INSERT INTO btcwatch.delivery (alert_id, channel, next_at) SELECT id, $1, now() FROM btcwatch.alert`, channel))
 	}
 	must(conn.Exec(ctx, `ANALYZE btcwatch.alert, btcwatch.delivery`))
-	secret := filepath.Join(b.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	secret := webhookSecret(b)
 	began := time.Now()
 	for _, name := range channels {
 		url, end := chaintest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,4 +89,13 @@ func deliverWaiting(b *testing.B, channels ...string) time.Duration {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+func webhookSecret(b *testing.B) string {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return file
 }
