@@ -30,6 +30,8 @@ type ListChange struct {
 	HistoryProof        Proof  `json:"history_proof,omitempty"`   // the weakest grade among them
 	HistoryMissing      int64  `json:"history_missing,omitempty"` // addresses whose history could not be read in full yet
 	HistoryUnasked      int64  `json:"history_unasked,omitempty"` // addresses whose past nobody is asked about: confidential, off the list again, or all in privacy mode blocks
+
+	Met *Met `json:"met,omitempty"` // payments of before between the added addresses and watched ones; absent where none is recorded
 }
 
 // ListPart counts addresses and names some of them.
@@ -62,7 +64,7 @@ func (c ListChange) Alert(key Key) Alert {
 	return seal(Alert{
 		ID:       key.ID(c.Network, ListChanged, subject),
 		Type:     ListChanged,
-		Severity: Low,
+		Severity: c.severity(),
 		About:    "list",
 		Thread:   key.thread(c.Network, "list "+subject),
 		At:       c.At,
@@ -106,6 +108,9 @@ func (c ListChange) summary() string {
 	if c.HistoricPayments > 0 {
 		text += "; " + count(int(c.HistoricPayments), "payment is", "payments are") + " recorded from before the watch"
 	}
+	if c.Met != nil {
+		text += "; " + count(c.Met.Count, "pair", "pairs") + " of watched addresses had dealings with each other before"
+	}
 	if c.HistoryMissing > 0 {
 		text += "; the past of " + count(int(c.HistoryMissing), "address", "addresses") + " is not read in full yet"
 	}
@@ -121,6 +126,7 @@ func (c ListChange) lines() []string {
 		lines = append(lines, "Not watched: "+c.heldWords()+". "+
 			"btcwatch sql -- -c \"SELECT * FROM report.held\" shows each with its line and the reason.")
 	}
+	lines = append(lines, c.Met.lines()...)
 	return append(lines, c.history()...)
 }
 

@@ -22,7 +22,7 @@ type watchImport struct {
 	File string `arg:"" help:"The file."`
 
 	List         string   `placeholder:"NAME" help:"What the list is called here: the name of the file without its ending, unless told otherwise."`
-	Format       string   `placeholder:"NAME" help:"How it is spelled, where that is not recognised: ofac-csv, tagpack, json or plain."`
+	Format       string   `placeholder:"NAME" help:"How it is spelled, where that is not recognised: ofac-csv, tagpack, json, plain, html or text."`
 	Symbol       []string `placeholder:"COIN" help:"Watch Bitcoin addresses that the list has under this coin too, such as USDT."`
 	Add          bool     `help:"Keep what the list has and the file has not; it is retired otherwise."`
 	MaxChange    int      `default:"20" placeholder:"PERCENT" help:"Refuse a file that adds and retires more than this part of the list (${default}); 0: any. The first file of a list is taken whole."`
@@ -66,14 +66,14 @@ func (c *watchImport) Run(s *session) error {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	reading := &listReading{judge: watchlist.Judge{Params: config.Network, Symbols: c.Symbol, Today: s.Now()}, reasons: map[watchlist.HeldReason]int64{}}
-	entries := format.Read(listfile.Input{Text: text, Name: c.File, Beside: os.DirFS(filepath.Dir(c.File))})
+	entries := format.Read(listfile.Input{Text: text, Name: c.File, Beside: os.DirFS(filepath.Dir(c.File)), Params: config.Network})
 	return s.withStoreTelling(config, func(ctx context.Context, store *sql.Store, p *progress) error {
 		actor, err := s.actor(ctx, config, store)
 		if err != nil {
 			return err
 		}
 		changed, err := store.Import(ctx, sql.Import{
-			List: c.List, Origin: c.File, Actor: actor, Format: format.Name, SHA256: sum,
+			List: c.List, Origin: c.File, Actor: actor, Format: format.Name, SHA256: func() [32]byte { return sum },
 			Rows: reading.rows(c, entries), Add: c.Add, MaxChange: c.MaxChange, Dry: c.DryRun,
 		})
 		p.end()

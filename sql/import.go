@@ -15,12 +15,15 @@ type Import struct {
 	Origin string // the file or the web address
 	Actor  string // who did it; empty: the daemon
 	Format string
-	SHA256 [32]byte // of the file
+	SHA256 func() [32]byte // of the file; asked for when all rows were read
 
 	Rows      iter.Seq2[watchlist.Row, error]
 	Add       bool // what the list has and the file has not stays; otherwise it is retired
 	MaxChange int  // percent of the list that may be added and retired at once; 0: any
 	Dry       bool // say what would change, and change nothing
+
+	// Each is called with every listing that the file adds, changes or retires; nil: not.
+	Each func(ListingChange) error
 }
 
 // ErrReserved says that a list may not be called so.

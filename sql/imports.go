@@ -60,6 +60,11 @@ func (w *Writer) untold(ctx context.Context) ([]openImport, error) {
 }
 
 func (w *Writer) tellImport(ctx context.Context, i openImport) error {
+	// Before the commit, for it may take long; what is recorded meanwhile is told by itself.
+	met, err := w.store.met(ctx, i.ID)
+	if err != nil {
+		return err
+	}
 	return w.commit(ctx, "list change", func(c *commit) error {
 		done, err := c.tx.Exec(ctx, `
 			INSERT INTO btcwatch.import_told (import_id, at)
@@ -70,7 +75,7 @@ func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 		}
 		change := alerts.ListChange{
 			Network: c.network(), Import: i.ID, At: c.at, Origin: i.Origin,
-			HistoryProof: alerts.Reported, HistoryMissing: i.Missing,
+			HistoryProof: alerts.Reported, HistoryMissing: i.Missing, Met: met,
 		}
 		if err := c.listed(ctx, i.ID, &change); err != nil {
 			return err

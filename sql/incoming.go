@@ -48,6 +48,9 @@ func (c *listChange) bring(ctx context.Context) error {
 		return fmt.Errorf("bring the rows: %w", err)
 	}
 	c.changed.Entries, c.changed.Held, c.heldDigest = source.n, source.nHeld, source.held.Sum(nil)
+	if c.file != nil && c.file.SHA256 != nil {
+		c.sum = c.file.SHA256()
+	}
 	_, err = c.tx.Exec(ctx, `ANALYZE incoming`)
 	return err
 }
@@ -80,7 +83,7 @@ func (in *incoming) row() ([]any, error) {
 
 // apply finds out what the change is, under the position's lock, and writes it.
 func (c *listChange) apply(ctx context.Context) error {
-	steps := []func(context.Context) error{c.recordScripts, c.compare, c.count, c.checkSize, c.write}
+	steps := []func(context.Context) error{c.recordScripts, c.compare, c.count, c.checkSize, c.showEach, c.write, c.recordReading}
 	if c.retire != nil {
 		steps = []func(context.Context) error{c.compareRetired, c.count, c.write}
 	}
@@ -195,7 +198,7 @@ func (c *listChange) imported(ctx context.Context) error {
 	var sum []byte
 	var entries *int64
 	if c.file != nil {
-		format, sum, entries = c.file.Format, c.file.SHA256[:], &c.changed.Entries
+		format, sum, entries = c.file.Format, c.sum[:], &c.changed.Entries
 	}
 	err := c.tx.QueryRow(ctx, `
 		INSERT INTO btcwatch.import (origin, actor, at, list, format, sha256, entries, held_digest)
@@ -242,6 +245,26 @@ func (c *listChange) writeHeld(ctx context.Context) error {
 		WHERE reason IS NOT NULL`, c.changed.Import)
 	if err != nil {
 		return fmt.Errorf("write what is held: %w", err)
+	}
+	return nil
+}
+
+// recordReading notes that the file was read and taken, also where it says what
+// the list said before: a list is as good as it is fresh.
+func (c *listChange) recordReading(ctx context.Context) error {
+	if c.file == nil {
+		return nil
+	}
+	var change *int64
+	if c.changed.Import != 0 {
+		change = &c.changed.Import
+	}
+	_, err := c.tx.Exec(ctx, `
+		INSERT INTO btcwatch.list_read (list, origin, actor, at, format, sha256, entries, held, import_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		c.list, c.origin, c.actor, c.at, c.file.Format, c.sum[:], c.changed.Entries, c.changed.Held, change)
+	if err != nil {
+		return fmt.Errorf("note that the list %s was read: %w", c.list, err)
 	}
 	return nil
 }

@@ -84,6 +84,7 @@ type listChange struct {
 	at         time.Time
 	changed    Changed
 	heldDigest []byte
+	sum        [32]byte // of the file
 }
 
 // errDry ends a change that is only to be seen.

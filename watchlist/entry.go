@@ -8,4 +8,6 @@ type Entry struct {
 	Symbol  string  // the coin under which the list has it, as it is spelled there: "XBT", "USDT"; empty where it names none
 	Fault   string  // why the entry cannot be read, in words; empty where it can
 	Listing Listing // all that the list says of it, without Address and List
+
+	Confidential *bool // whether explorers may be asked about it, where the list says so; nil: it does not
 }

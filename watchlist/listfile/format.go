@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"iter"
 
+	"github.com/btcsuite/btcd/chaincfg/v2"
+
 	"btcwatch/watchlist"
 )
 
@@ -53,6 +55,14 @@ type Input struct {
 	// Beside are the files that lie where this one lies: OFAC continues its remarks in
 	// another. Nil where there is no such place.
 	Beside fs.FS
+
+	// Columns says of a table which column is what, by its name there: "Wallet" to
+	// "address". Those that are not named are guessed. Told hears what was guessed;
+	// nil: nobody does.
+	Columns map[string]string
+	Told    func(string)
+
+	Params *chaincfg.Params // whose addresses are looked for in running text; nil: mainnet
 }
 
 // Formats are all that are read, in the order in which they are tried: the
@@ -61,7 +71,11 @@ func Formats() []Format {
 	return []Format{
 		{"ofac-csv", "OFAC's SDN.CSV, with what SDN_COMMENTS.CSV beside it continues", isSDN, readSDN},
 		{"tagpack", "a TagPack of GraphSense, in YAML", isTagPack, readTagPack},
+		{"jsonl", "JSON lines, as btcwatch watch export writes them", isLines, readLines},
 		{"json", "a JSON array of addresses", isArray, readArray},
+		{"csv", "a table with the names of its columns (CSV, also with semicolons, tabs or bars)", isTable, readTable},
 		{"plain", "one address a line", isPlain, readPlain},
+		{"html", "a web page", isHTML, readHTML},
+		{"text", "running text", isText, readText},
 	}
 }

@@ -38,6 +38,7 @@ type tagFields struct {
 	Abuse      string `yaml:"abuse"`
 	Actor      string `yaml:"actor"`
 	Lastmod    string `yaml:"lastmod"`
+	Context    string `yaml:"context"`
 }
 
 // readTagPack reads a TagPack: each tag says what the header says, unless it says otherwise.
@@ -154,6 +155,11 @@ func (p *tagPack) entry(tag *yaml.Node) (watchlist.Entry, error) {
 	}
 	if _, err := time.Parse(time.DateOnly, f.Lastmod); err == nil {
 		e.Listing.Source.Date = f.Lastmod
+	}
+	if own, ok := ownContext(f.Context); ok { // written here: it says all, also what a TagPack has no field for
+		whole, err := own.entry(tag.Line)
+		whole.Text, whole.Symbol = e.Text, e.Symbol
+		return whole, err
 	}
 	return e, nil
 }

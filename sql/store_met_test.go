@@ -1,0 +1,99 @@
+package sql_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/btcsuite/btcd/wire/v2"
+
+	"btcwatch/alerts"
+	"btcwatch/chain"
+	"btcwatch/sql"
+	"btcwatch/watchlist"
+)
+
+func metWords(d alerts.Data) (all []string) {
+	if d.List == nil || d.List.Met == nil {
+		return nil
+	}
+	for _, m := range d.List.Met.Some {
+		all = append(all, fmt.Sprintf("%s>%s %d in %d %s %v%v %v", m.Payer.Address, m.Payee.Address, m.AmountSat, m.TxCount, m.Proof, m.Payer.Added, m.Payee.Added, m.Historic))
+	}
+	return all
+}
+
+// TestDealingsOfBeforeComeWithTheImport: a new address paid a watched one and was
+// paid by it, and was paid by an own one, before it was listed: the alert of its
+// import says so, once; what happens later is told by itself.
+func TestDealingsOfBeforeComeWithTheImport(t *testing.T) {
+	listed434, _ := ofac(t)
+	watched, fresh, own, stranger := listed434[0], listed434[1], listed434[2], listed434[3]
+	f := newFlooded(t, watched)
+	f.watchOwn(own)
+	start := payOf(1, fresh, 100_000)
+	out := func(tx *wire.MsgTx, n uint32) []wire.OutPoint { return []wire.OutPoint{{Hash: tx.TxHash(), Index: n}} }
+	there := transaction(2, out(start, 0), pays(watched, 60_000), pays(fresh, 39_000)) // change of its own
+	back := transaction(3, out(there, 0), pays(fresh, 20_000), pays(stranger, 5_000), pays(watched, 30_000))
+	again := transaction(4, out(there, 1), pays(watched, 7_000), pays(stranger, 30_000))
+	ownMoney := payOf(5, own, 50_000)
+	fromOwn := transaction(6, out(ownMoney, 0), pays(fresh, 49_000))
+	f.ledger.Mine(start)
+	f.ledger.Mine(there, ownMoney)
+	f.ledger.Mine(back, fromOwn)
+	f.ledger.Mine(again)
+	f.follow(f.ledger)
+	tip, _ := f.ledger.Tip()
+	listed := func(list string, a chain.Address, basis watchlist.Basis) {
+		t.Helper()
+		_, err := f.store.Import(t.Context(), sql.Import{List: list, Origin: "list.csv", Rows: rowsOf(watchlist.Row{Listing: watchlist.Listing{Address: a, Basis: basis}})})
+		f.must(err)
+	}
+	f.clock = f.clock.Add(time.Minute)
+	listed("fresh", fresh, watchlist.Designation)
+	questions, err := f.store.Unread(t.Context())
+	f.must(err)
+	for _, q := range questions {
+		if q.Address.Text == fresh.Text {
+			f.report("alpha", confirmed(start, f.ledger, tip-3), confirmed(there, f.ledger, tip-2, start.TxOut[0]),
+				confirmed(back, f.ledger, tip-1, there.TxOut[0]), confirmed(fromOwn, f.ledger, tip-1, ownMoney.TxOut[0]),
+				confirmed(again, f.ledger, tip, there.TxOut[1]))
+			f.must(f.writer.HistoryRead(t.Context(), q, "alpha"))
+		}
+	}
+	f.clock = f.clock.Add(time.Minute)
+	f.ledger.Mine(transaction(7, out(back, 2), pays(fresh, 29_000)))
+	f.follow(f.ledger)
+	_, err = f.writer.TellImports(t.Context(), time.Nanosecond)
+	f.must(err)
+	all := f.bodies(alerts.ListChanged, true)
+	last := all[len(all)-1]
+	want := []string{
+		own.Text + ">" + fresh.Text + " 49000 in 1 proven falsetrue true",
+		fresh.Text + ">" + watched.Text + " 67000 in 2 proven truefalse true",
+		watched.Text + ">" + fresh.Text + " 20000 in 1 proven falsetrue true",
+	}
+	if got := metWords(last); fmt.Sprint(got) != fmt.Sprint(want) || last.Severity != "high" || last.List.Met.Count != 3 {
+		t.Errorf("met %v (%s), want %v", got, last.Severity, want)
+	}
+	for _, d := range all[:len(all)-1] {
+		if d.List.Met != nil {
+			t.Errorf("a change before tells of %v", metWords(d))
+		}
+	}
+	// A stranger that both dealt with is listed afterwards: only who paid it is named, not the co-outputs.
+	f.clock = f.clock.Add(time.Minute)
+	listed("strangers", stranger, watchlist.Press)
+	f.clock = f.clock.Add(time.Minute)
+	_, err = f.writer.TellImports(t.Context(), time.Nanosecond)
+	f.must(err)
+	all = f.bodies(alerts.ListChanged, true)
+	last = all[len(all)-1]
+	want = []string{
+		fresh.Text + ">" + stranger.Text + " 30000 in 1 proven falsetrue true",
+		watched.Text + ">" + stranger.Text + " 5000 in 1 proven falsetrue true",
+	}
+	if got := metWords(last); fmt.Sprint(got) != fmt.Sprint(want) || last.Severity != "medium" {
+		t.Errorf("met %v (%s), want %v", got, last.Severity, want)
+	}
+}
