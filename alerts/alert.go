@@ -30,6 +30,8 @@ const (
 	WatchBlind           Type = "watch.blind"
 	WatchRestored        Type = "watch.restored"
 	ListChanged          Type = "list.changed"
+	ListFailing          Type = "list.failing"    // a list could not be read, or was refused; what it said before stays in force
+	ListRecovered        Type = "list.recovered"  // it was read and taken again
 	ChannelFailing       Type = "channel.failing" // deliveries of a channel died
 	ReportDaily          Type = "report.daily"
 	ChannelTest          Type = "channel.test"    // a person asked whether a channel works; no alert
@@ -57,7 +59,7 @@ func Types() []Type {
 	return []Type{
 		TransactionSeen, TransactionConfirmed, TransactionReorged, TransactionReplaced, TransactionDropped, TransactionRefuted,
 		ChainReorged, ChainStuck,
-		ExplorerFailing, ExplorerRecovered, ExplorerDisagreed, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ChannelFailing, ReportDaily, ChannelTest, MessagesSummed,
+		ExplorerFailing, ExplorerRecovered, ExplorerDisagreed, ChainQuiet, WatchBlind, WatchRestored, ListChanged, ListFailing, ListRecovered, ChannelFailing, ReportDaily, ChannelTest, MessagesSummed,
 	}
 }
 
@@ -156,9 +158,10 @@ type Data struct {
 	Window       *Window    `json:"window,omitempty"`       // rule.NAME
 	Summed       *Summed    `json:"summed,omitempty"`       // messages.summed
 
-	List   *ListChange `json:"list_change,omitempty"` // list.changed
-	Report *Report     `json:"report,omitempty"`      // report.daily
-	Lines  []string    `json:"lines,omitempty"`       // further sentences: the daily report, a list change
+	ListName string      `json:"list,omitempty"`        // list.failing and list.recovered: its name
+	List     *ListChange `json:"list_change,omitempty"` // list.changed
+	Report   *Report     `json:"report,omitempty"`      // report.daily
+	Lines    []string    `json:"lines,omitempty"`       // further sentences: the daily report, a list change
 }
 
 // Direction is where the money went, seen from the watched address.

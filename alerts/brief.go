@@ -43,6 +43,8 @@ func briefly(b Body) string {
 		TransactionDropped:   "Correction: no explorer knows a payment any more",
 		TransactionRefuted:   "Correction: what was told as a payment was none",
 		ListChanged:          "The list of watched addresses has changed",
+		ListFailing:          "A list of addresses could not be taken",
+		ListRecovered:        "A list of addresses is taken again",
 		MessagesSummed:       "Several messages, summed up",
 	}[b.Type]
 	if d.Summed != nil {

@@ -58,6 +58,7 @@ func Main(args []string, version string, t Terminal) int {
 		kong.Writers(t.Out, t.Err),
 		kong.Exit(func(int) { helped = true }), // kong leaves by it after --help only
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"formats": formatNames(), "forms": formNames()},
 		kong.Bind(s))
 	if err != nil {
 		return s.fail(err)

@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
@@ -62,7 +62,7 @@ func (c *evidenceCommand) Run(s *session) error {
 		_, err = s.Out.Write(file)
 		return err
 	}
-	if err := writeWhole(c.Out, file); err != nil {
+	if err := writeWhole(c.Out, func(to io.Writer) error { _, err := to.Write(file); return err }); err != nil {
 		return fmt.Errorf("write %s: %w", c.Out, openError(err))
 	}
 	s.say("Wrote %s: %s. Anybody can check it: btcwatch verify %[1]s", c.Out, inShort(verdict))
@@ -105,25 +105,6 @@ func inShort(v *chain.Verdict) string {
 		return "it proves nothing about a block"
 	}
 	return fmt.Sprintf("it proves block %s, %s deep", grouped(int64(v.Block.Height)), counted(v.Block.Depth, "confirmation", "confirmations"))
-}
-
-// writeWhole writes a file such that nobody ever sees a part of it, and what
-// was there before stays when it fails.
-func writeWhole(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // digestOf is the digest in the last line but one of a file that was read.

@@ -17,12 +17,17 @@ type watchCommand struct {
 	Add    watchAdd    `cmd:"" help:"Watch an address from now on."`
 	Import watchImport `cmd:"" help:"Watch the addresses of a list in a file."`
 	List   watchList   `cmd:"" help:"List the watched addresses."`
-	Retire watchRetire `cmd:"" help:"Watch an address no more; what is recorded stays."`
+	Show   watchShow   `cmd:"" help:"Tell of any address: who lists it since when, and which listed addresses it dealt with."`
+	Diff   watchDiff   `cmd:"" help:"Show what a file would change in a list, or what changed in it since."`
+	Lint   watchLint   `cmd:"" help:"Say what is wrong with a list in a file; changes nothing."`
+	Export watchExport `cmd:"" help:"Write the listings as CSV, JSON lines or TagPack."`
+	Retire watchRetire `cmd:"" help:"Watch an address no more, or a whole list; what is recorded stays."`
 }
 
 type watchList struct {
-	All  bool `help:"Also those that are retired."`
-	JSON bool `name:"json" help:"One JSON object a line."`
+	All   bool `help:"Also those that are retired."`
+	Lists bool `help:"The lists instead of the addresses: how many each has, and as of when it was read."`
+	JSON  bool `name:"json" help:"One JSON object a line."`
 }
 
 // Run lists who is watched.
@@ -32,6 +37,9 @@ func (c *watchList) Run(s *session) error {
 		return err
 	}
 	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+		if c.Lists {
+			return c.lists(ctx, s, store)
+		}
 		rows, err := store.Watched(ctx, c.All)
 		if err != nil {
 			return err
@@ -56,6 +64,29 @@ func (c *watchList) Run(s *session) error {
 		}
 		return nil
 	})
+}
+
+func (c *watchList) lists(ctx context.Context, s *session, store *sql.Store) error {
+	all, err := store.Lists(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.Out, all...)
+	}
+	if len(all) == 0 {
+		s.say("There is no list yet. Import one: btcwatch watch import FILE.")
+		return nil
+	}
+	if err := listTable(all).print(s.Terminal); err != nil {
+		return err
+	}
+	for _, l := range all {
+		if l.Failure != nil {
+			s.say("%s could not be taken: %s. What it said before stays in force.", tame(l.List), tame(*l.Failure))
+		}
+	}
+	return nil
 }
 
 // notTaken counts the addresses of the configuration that no daemon has
@@ -100,14 +131,21 @@ func (c *watchList) table(rows []sql.WatchedRow) *table {
 }
 
 type watchRetire struct {
-	Address string `arg:"" help:"The address."`
+	Address string `arg:"" optional:"" help:"The address."`
+	List    string `placeholder:"NAME" help:"Every address of this list instead."`
 }
 
-// Run retires an address.
+// Run retires an address, or a list.
 func (c *watchRetire) Run(s *session) error {
 	config, err := s.config()
 	if err != nil {
 		return err
+	}
+	if (c.Address == "") == (c.List == "") {
+		return wrongUsef("say what to retire: an address, or --list NAME")
+	}
+	if c.List != "" {
+		return c.retireList(s, config)
 	}
 	address, err := chain.ParseAddress(c.Address, config.Network)
 	if err != nil {
@@ -130,6 +168,28 @@ func (c *watchRetire) Run(s *session) error {
 			return err
 		}
 		_, err = fmt.Fprintf(s.Out, "Retired %s: it is watched no more; what is recorded stays.\n", address.Text)
+		return err
+	})
+}
+
+func (c *watchRetire) retireList(s *session, config *daemon.Config) error {
+	if c.List == sql.ConfigList {
+		return fmt.Errorf("the list %q is kept in %s: remove its [watch] tables there, then reload the daemon", c.List, config.File)
+	}
+	return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+		actor, err := s.actor(ctx, config, store)
+		if err != nil {
+			return err
+		}
+		changed, err := store.RetireList(ctx, c.List, actor)
+		if errors.Is(err, sql.ErrNotWatched) {
+			return fmt.Errorf("no address is on a list %q: btcwatch watch list --lists shows the lists", c.List)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(s.Out, "Retired %s of the list %q. Those that no other list has are watched no more; what is recorded stays.\n",
+			counted(changed.Retired, "address", "addresses"), tame(c.List))
 		return err
 	})
 }

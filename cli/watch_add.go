@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"btcwatch/chain"
 	"btcwatch/sql"
@@ -152,29 +150,13 @@ func (c *watchAdd) listing(address chain.Address) (watchlist.Listing, error) {
 		Basis:  watchlist.Basis(c.Basis),
 		Source: watchlist.Source{Title: c.Title, Author: c.Author, Publisher: c.Publisher, Date: c.Date, URL: c.URL},
 	}
-	if l.Basis == "unknown" {
-		l.Basis = watchlist.Unknown
-	}
-	if !slices.Contains(watchlist.Bases(), l.Basis) {
-		return l, wrongUsef("unknown basis %q: use designation, seizure, court, partner, press, own or unknown", c.Basis)
-	}
-	if l.Notify = watchlist.Notify(c.Notify); l.Notify != "" && !slices.Contains(watchlist.Notifications(), l.Notify) {
-		return l, wrongUsef("--notify %q is unknown: use each, digest or record", c.Notify)
+	l.Notify = watchlist.Notify(c.Notify)
+	if err := checkSaid(&l); err != nil {
+		return l, err
 	}
 	l.Confidential = l.Basis.Confidential()
 	if c.Confidential != nil {
 		l.Confidential = *c.Confidential
-	}
-	for _, text := range []string{c.Label, c.Entity, c.Category, c.Title, c.Author, c.Publisher, c.Date, c.URL} {
-		if strings.ContainsFunc(text, unicode.IsControl) {
-			return l, wrongUsef("%q holds a line break or another control character: write it in one line", text)
-		}
-	}
-	if !isDate(c.Date) {
-		return l, wrongUsef("--date %q is no date: write YYYY-MM-DD, or YYYY-MM or YYYY where the source says no more", c.Date)
-	}
-	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return l, wrongUsef("--url %q is not a web address: write one that begins with https:// or http://", c.URL)
 	}
 	return l, nil
 }

@@ -26,6 +26,7 @@ type Config struct {
 	Start       Start
 	Explorers   []explorer.Settings // in the order of the file
 	Watch       []watchlist.Listing // in the order of the file
+	Lists       []ListSettings      // in the order of the file
 	Alerts      AlertSettings
 	Rules       alerts.Rules      // in the order of their names
 	Channels    []alerts.Settings // in the order of the file

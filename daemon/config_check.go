@@ -34,6 +34,7 @@ func (l *loader) load(top *section) {
 	l.chain(top.sub("chain"))
 	l.explorers(top.sub("explorers"))
 	l.watch(top.sub("watch"))
+	l.lists(top.sub("lists"))
 	l.alerts(top.sub("alerts"))
 	l.channels(top.sub("channels"))
 	l.health(top.sub("health"))

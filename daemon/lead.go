@@ -184,7 +184,7 @@ func (l *leader) schedule(ctx context.Context) (*scheduler, error) {
 			return nil, err
 		}
 	}
-	return jobs, nil
+	return jobs, l.addFeeds(ctx, jobs)
 }
 
 func (l *leader) follower() *follower {

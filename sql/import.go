@@ -40,7 +40,7 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	if e.Entries == e.Held {
+	if e.Entries == e.Held { // a list that says nothing is broken, or not what it was
 		return fmt.Sprintf("none of the %d entries of the list %q can be watched, and it has %d addresses now", e.Entries, e.List, e.Before)
 	}
 	return fmt.Sprintf("the list %q has %d addresses; the file adds %d and retires %d, more than the %d percent that one change may",

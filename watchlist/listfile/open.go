@@ -34,10 +34,11 @@ func Open(r io.Reader, name string) (Format, io.Reader, error) {
 			return format, text, nil
 		}
 	}
-	return Format{}, nil, fmt.Errorf("%w; the formats are %s", ErrUnknown, strings.Join(names(), ", "))
+	return Format{}, nil, fmt.Errorf("%w; the formats are %s", ErrUnknown, strings.Join(Names(), ", "))
 }
 
-func names() (all []string) {
+// Names are the names of all formats.
+func Names() (all []string) {
 	for _, format := range Formats() {
 		all = append(all, format.Name)
 	}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"btcwatch/daemon"
+)
+
+// listSource is where a list is read from: a file, standard input or the web.
+type listSource struct {
+	name   string // as the person gave it
+	text   io.ReadCloser
+	beside fs.FS // nil: nothing lies beside it
+}
+
+// openList opens a list for reading. What the web has is fetched whole first, so
+// that nothing waits for a slow server later.
+func (s *session) openList(ctx context.Context, name string) (*listSource, error) {
+	switch {
+	case name == "-":
+		if s.InIsTerminal {
+			s.say("Reading what you type; Ctrl-D ends it.")
+		}
+		return &listSource{name: "standard input", text: io.NopCloser(s.In)}, nil
+	case isURL(name):
+		p := s.progress("fetching " + name)
+		defer p.end()
+		fetched, err := daemon.FetchList(ctx, name, "", func() {})
+		if err != nil {
+			return nil, err
+		}
+		return &listSource{name: name, text: fetched.Text}, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		file.Close()
+		return nil, errors.New(name + " is a directory: name a file in it")
+	}
+	return &listSource{name: name, text: file, beside: os.DirFS(filepath.Dir(name))}, nil
+}
+
+func isURL(name string) bool {
+	return strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://")
+}
+
+// listName is what a list is called after where it comes from.
+func listName(source string) string {
+	base := filepath.Base(source)
+	if u, err := url.Parse(source); isURL(source) && err == nil {
+		base = path.Base(u.Path)
+	}
+	base = strings.TrimSuffix(base, filepath.Ext(base))
+	if base == "." || base == "/" || base == "-" {
+		return ""
+	}
+	return base
+}
