@@ -143,6 +143,25 @@ func listChange() ListChange {
 	}
 }
 
+// metChange is a change that shows dealings of before.
+func metChange() ListChange {
+	c := listChange()
+	first, last := at("2020-08-13T10:00:00Z"), at("2020-09-01T10:00:00Z")
+	c.Past, c.HistoryMissing = true, 0
+	c.Met = &Met{Count: 12, Some: []Meeting{
+		{
+			Payer:     Party{Address: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", Lists: []string{"hot wallets"}, Bases: []string{"own"}},
+			Payee:     Party{Address: articleOne, Label: "Botobekov article, address 1 of 2", Lists: []string{"config", "ofac"}, Bases: []string{"press", "designation"}, Added: true},
+			AmountSat: 12_345_678, TxCount: 3, FirstAt: &first, LastAt: &last, Proof: Proven, Historic: true,
+		},
+		{
+			Payer: Party{Address: articleOne, Lists: []string{"a", "b", "c", "d"}, Added: true}, Payee: Party{Address: articleTwo, Lists: []string{"ofac"}},
+			AmountSat: 1_000, TxCount: 1, Proof: Reported, Historic: true,
+		},
+	}}
+	return c
+}
+
 func outage(name string) Outage {
 	return Outage{
 		Network: "mainnet", Name: name, Episode: 12, Since: at("2026-03-01T10:00:00Z"),
@@ -269,10 +288,14 @@ func samples(t *testing.T) map[string]Alert {
 		"late-over":     late.Restored(testKey()),
 		"restored":      over.Restored(testKey()),
 		"list":          listChange().Alert(testKey()),
-		"channel":       DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),
-		"daily":         dailyReport().Alert(testKey()),
-		"daily-bad":     badReport().Alert(testKey()),
-		"daily-canary":  canaryReport().Alert(testKey()),
+		"list-met":      metChange().Alert(testKey()),
+		"list-failing": ListFailure{Network: "mainnet", List: "ofac", Failure: 3, Origin: "https://lists.example/sdn.xml", ReadAt: ptr(at("2026-02-28T04:41:00Z")),
+			Reason: "line 7: a DOCTYPE or another directive: no list of OFAC has one", At: at("2026-03-01T04:41:00Z")}.Alert(testKey()),
+		"list-recovered": ListRecovery{Network: "mainnet", List: "ofac", Failure: 3, Since: at("2026-03-01T04:41:00Z"), At: at("2026-03-02T04:41:00Z")}.Alert(testKey()),
+		"channel":        DeadDeliveries{Network: "mainnet", Channel: "desk", Episode: 3, Count: 2, Since: at("2026-02-26T08:00:00Z"), At: at("2026-03-01T12:00:00Z"), Reason: "it answered 500 Internal Server Error"}.Alert(testKey()),
+		"daily":          dailyReport().Alert(testKey()),
+		"daily-bad":      badReport().Alert(testKey()),
+		"daily-canary":   canaryReport().Alert(testKey()),
 	}
 }
 

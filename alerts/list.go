@@ -31,6 +31,10 @@ type ListChange struct {
 	HistoryMissing      int64  `json:"history_missing,omitempty"` // addresses whose history could not be read in full yet
 	HistoryUnasked      int64  `json:"history_unasked,omitempty"` // addresses whose past nobody is asked about: confidential, off the list again, or all in privacy mode blocks
 
+	// Past says that the change was told before, without the part of the past that
+	// was not read then: it is all here.
+	Past bool `json:"past,omitempty"`
+
 	Met *Met `json:"met,omitempty"` // payments of before between the added addresses and watched ones; absent where none is recorded
 }
 
@@ -61,8 +65,12 @@ const MostListed = 10
 func (c ListChange) Alert(key Key) Alert {
 	c.Added, c.Retired, c.Changed = c.Added.cut(), c.Retired.cut(), c.Changed.cut()
 	subject := strconv.FormatInt(c.Import, 10)
+	var occasion []string
+	if c.Past {
+		occasion = []string{"past"}
+	}
 	return seal(Alert{
-		ID:       key.ID(c.Network, ListChanged, subject),
+		ID:       key.ID(c.Network, ListChanged, subject, occasion...),
 		Type:     ListChanged,
 		Severity: c.severity(),
 		About:    "list",
@@ -96,6 +104,9 @@ func (c ListChange) summary() string {
 		}
 	}
 	text := "The watch list has changed"
+	if c.Past {
+		text = "The past of the addresses of a change of the watch list is read"
+	}
 	if origin := clean(c.Origin); origin != "" {
 		text += " (" + origin + ")"
 	}

@@ -59,7 +59,7 @@ func (m *Met) lines() []string {
 	if m == nil {
 		return nil
 	}
-	lines := []string{"Recorded before, between watched addresses (an amount is what the payee received in transactions that the payer funded, alone or with others):"}
+	lines := []string{"Recorded before, between watched addresses (their lists in brackets; an amount is what the payee received in transactions that the payer funded, alone or with others):"}
 	for _, one := range m.Some {
 		lines = append(lines, one.line())
 	}

@@ -143,6 +143,8 @@ func (c *checkup) record(ctx context.Context, store *sql.Store) {
 	c.add(f)
 	c.outages(ctx, store, leads)
 	c.position(ctx, store, leads)
+	c.lists(ctx, store)
+	c.histories(ctx, store)
 	c.past(ctx, store)
 	c.gaps(ctx, store)
 	c.mempool(len(c.addresses))

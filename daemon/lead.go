@@ -122,10 +122,11 @@ type leader struct {
 
 // Pauses of the leader's loops that are not on the schedule.
 const (
-	fillPause  = 2 * time.Second  // between looks for addresses without a history, and for changes of the list
-	leadPause  = 2 * time.Second  // between questions whether the lead still stands
-	listPause  = 3 * time.Minute  // how long a change of the list waits for its histories before it is told
-	leadAnswer = 20 * time.Second // how long the database may take to answer that
+	fillPause    = 2 * time.Second  // between looks for addresses without a history, and for changes of the list
+	leadPause    = 2 * time.Second  // between questions whether the lead still stands
+	listPatience = 30 * time.Second // and for each of them beside
+	listPause    = 3 * time.Minute  // how long a change of the list waits for its histories before it is told
+	leadAnswer   = 20 * time.Second // how long the database may take to answer that
 
 	reportPause = 5 * time.Minute // between tries to record the daily report
 )
@@ -301,7 +302,7 @@ func (l *leader) judgePause() time.Duration {
 // tellList tells of changes of the list. It does not wait for the reading of
 // histories, which may take as long as an explorer likes.
 func (l *leader) tellList(ctx context.Context) error {
-	_, err := l.writer.TellImports(ctx, listPause)
+	_, err := l.writer.TellImports(ctx, listPause, listPatience)
 	return err
 }
 

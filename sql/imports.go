@@ -13,15 +13,20 @@ import (
 
 // TellImports tells of the changes of the list whose addresses have their
 // history read, or that have waited for it long enough: one alert a change,
-// however many addresses and old payments it brought. It gives how many
-// changes still wait.
-func (w *Writer) TellImports(ctx context.Context, patience time.Duration) (waiting int, err error) {
+// however many addresses and old payments it brought. It waits for patience, and
+// for each of the addresses whose history is still to be read as long again as
+// told. Where that was not enough, what the rest of the histories shows is told
+// when it is there. It gives how many changes still wait.
+func (w *Writer) TellImports(ctx context.Context, patience, each time.Duration) (waiting int, err error) {
 	open, err := w.untold(ctx)
 	if err != nil {
 		return 0, err
 	}
 	for _, i := range open {
-		if i.Missing > 0 && w.store.now().Sub(i.At) < patience {
+		if i.Told && i.Missing > 0 {
+			continue
+		}
+		if i.Missing > 0 && w.store.now().Sub(i.At) < patience+min(time.Duration(i.Missing)*each, longestWait) {
 			waiting++
 			continue
 		}
@@ -32,11 +37,16 @@ func (w *Writer) TellImports(ctx context.Context, patience time.Duration) (waiti
 	return waiting, nil
 }
 
+// longestWait is how long the histories of a long list may hold back that it
+// changed.
+const longestWait = 6 * time.Hour
+
 type openImport struct {
 	ID      int64
 	Origin  string
 	At      time.Time
-	Missing int64
+	Missing int64 // addresses whose history is not read
+	Told    bool  // without the histories that were missing then
 }
 
 func (w *Writer) untold(ctx context.Context) ([]openImport, error) {
@@ -49,9 +59,12 @@ func (w *Writer) untold(ctx context.Context) ([]openImport, error) {
 		             AND NOT l.confidential
 		             AND NOT EXISTS (SELECT FROM btcwatch.privacy_now WHERE mode = 'blocks')
 		             AND NOT EXISTS (SELECT FROM btcwatch.listing n WHERE n.supersedes = l.id)
-		             AND NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = l.script_id)) AS missing
+		             AND NOT EXISTS (SELECT FROM btcwatch.coverage c WHERE c.script_id = l.script_id)) AS missing,
+		       t.import_id IS NOT NULL AS told
 		FROM btcwatch.import i
-		WHERE NOT EXISTS (SELECT FROM btcwatch.import_told t WHERE t.import_id = i.id)
+		LEFT JOIN btcwatch.import_told t ON t.import_id = i.id
+		WHERE t.import_id IS NULL
+		   OR t.missing > 0 AND NOT EXISTS (SELECT FROM btcwatch.import_past_told p WHERE p.import_id = i.id)
 		ORDER BY i.id`)
 	if err != nil {
 		return nil, fmt.Errorf("read changes of the list: %w", err)
@@ -66,16 +79,13 @@ func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 		return err
 	}
 	return w.commit(ctx, "list change", func(c *commit) error {
-		done, err := c.tx.Exec(ctx, `
-			INSERT INTO btcwatch.import_told (import_id, at)
-			VALUES ($1, $2)
-			ON CONFLICT DO NOTHING`, i.ID, c.at)
-		if err != nil || done.RowsAffected() == 0 {
+		first, err := c.noteTold(ctx, i)
+		if err != nil || !first {
 			return err
 		}
 		change := alerts.ListChange{
 			Network: c.network(), Import: i.ID, At: c.at, Origin: i.Origin,
-			HistoryProof: alerts.Reported, HistoryMissing: i.Missing, Met: met,
+			HistoryProof: alerts.Reported, HistoryMissing: i.Missing, Met: met, Past: i.Told,
 		}
 		if err := c.listed(ctx, i.ID, &change); err != nil {
 			return err
@@ -86,8 +96,28 @@ func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 		if err := c.history(ctx, i.ID, &change); err != nil {
 			return err
 		}
+		if i.Told && change.HistoricPayments == 0 && met == nil {
+			return nil // the rest of the past is empty: nothing was left unsaid
+		}
 		return c.alert(ctx, change.Alert(c.store.key), subject{})
 	})
+}
+
+// noteTold notes that a change is told, or the rest of what it brought; false
+// where it was before.
+func (c *commit) noteTold(ctx context.Context, i openImport) (first bool, err error) {
+	statement, args := `
+		INSERT INTO btcwatch.import_told (import_id, at, missing)
+		VALUES ($1, $2, $3)
+		ON CONFLICT DO NOTHING`, []any{i.ID, c.at, i.Missing}
+	if i.Told {
+		statement, args = `
+		INSERT INTO btcwatch.import_past_told (import_id, at)
+		VALUES ($1, $2)
+		ON CONFLICT DO NOTHING`, args[:2]
+	}
+	done, err := c.tx.Exec(ctx, statement, args...)
+	return err == nil && done.RowsAffected() > 0, err
 }
 
 // listed counts what a change added, changed and retired, and names the first of each.

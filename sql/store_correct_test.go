@@ -281,7 +281,7 @@ func TestAReturnToTheListTellsWhatWasMissed(t *testing.T) {
 		b.follow(c)
 	}
 	tellImports := func() {
-		_, err := b.writer.TellImports(t.Context(), 0)
+		_, err := b.writer.TellImports(t.Context(), 0, 0)
 		b.must(err)
 	}
 	pay(1, 1_000_000) // told

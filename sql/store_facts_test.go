@@ -330,7 +330,7 @@ func TestOldEpochIsRefused(t *testing.T) {
 		"EndOutage":   func() error { return b.writer.EndOutage(t.Context(), "blocks", "") },
 		"TellDaily":   func() error { return b.writer.TellDaily(t.Context(), sql.Daily{Date: "2026-01-01"}) },
 		"HistoryRead": func() error { return b.writer.HistoryRead(t.Context(), b.question(a), "alpha") },
-		"TellImports": func() error { _, err := b.writer.TellImports(t.Context(), 0); return err },
+		"TellImports": func() error { _, err := b.writer.TellImports(t.Context(), 0, 0); return err },
 	} {
 		if err := write(); !errors.Is(err, sql.ErrFenced) {
 			t.Errorf("%s of an old epoch: %v", name, err)
@@ -429,7 +429,7 @@ func TestImportIsToldOnce(t *testing.T) {
 	b.must(err)
 	tell := func(patience time.Duration, wantWaiting int, wantTold string) {
 		t.Helper()
-		waiting, err := b.writer.TellImports(t.Context(), patience)
+		waiting, err := b.writer.TellImports(t.Context(), patience, 0)
 		if err != nil || waiting != wantWaiting {
 			t.Errorf("%d wait, want %d (%v)", waiting, wantWaiting, err)
 		}

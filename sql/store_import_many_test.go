@@ -81,7 +81,7 @@ func TestImportOf434WithHistory(t *testing.T) {
 	}
 	tell := func(waiting, told int) {
 		t.Helper()
-		left, err := f.writer.TellImports(t.Context(), time.Hour)
+		left, err := f.writer.TellImports(t.Context(), time.Hour, 0)
 		if err != nil || left != waiting {
 			t.Errorf("%d changes wait, want %d (%v)", left, waiting, err)
 		}

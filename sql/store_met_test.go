@@ -64,7 +64,7 @@ func TestDealingsOfBeforeComeWithTheImport(t *testing.T) {
 	f.clock = f.clock.Add(time.Minute)
 	f.ledger.Mine(transaction(7, out(back, 2), pays(fresh, 29_000)))
 	f.follow(f.ledger)
-	_, err = f.writer.TellImports(t.Context(), time.Nanosecond)
+	_, err = f.writer.TellImports(t.Context(), time.Nanosecond, 0)
 	f.must(err)
 	all := f.bodies(alerts.ListChanged, true)
 	last := all[len(all)-1]
@@ -85,7 +85,7 @@ func TestDealingsOfBeforeComeWithTheImport(t *testing.T) {
 	f.clock = f.clock.Add(time.Minute)
 	listed("strangers", stranger, watchlist.Press)
 	f.clock = f.clock.Add(time.Minute)
-	_, err = f.writer.TellImports(t.Context(), time.Nanosecond)
+	_, err = f.writer.TellImports(t.Context(), time.Nanosecond, 0)
 	f.must(err)
 	all = f.bodies(alerts.ListChanged, true)
 	last = all[len(all)-1]
@@ -95,5 +95,82 @@ func TestDealingsOfBeforeComeWithTheImport(t *testing.T) {
 	}
 	if got := metWords(last); fmt.Sprint(got) != fmt.Sprint(want) || last.Severity != "medium" {
 		t.Errorf("met %v (%s), want %v", got, last.Severity, want)
+	}
+}
+
+// TestPastThatComesLate: a change is told while a history is missing; what that
+// one shows is told when it is read, once, and nothing where it shows nothing.
+func TestPastThatComesLate(t *testing.T) {
+	all, _ := ofac(t)
+	f := newFlooded(t, all[0])
+	start := payOf(1, all[1], 100_000)
+	there := transaction(2, []wire.OutPoint{{Hash: start.TxHash()}}, pays(all[0], 60_000))
+	f.ledger.Mine(start)
+	f.ledger.Mine(there)
+	f.follow(f.ledger)
+	tip, _ := f.ledger.Tip()
+	f.clock = f.clock.Add(time.Minute)
+	var rows []watchlist.Row
+	for _, a := range all[1:3] {
+		rows = append(rows, watchlist.Row{Listing: watchlist.Listing{Address: a}})
+	}
+	for i, list := range []string{"one", "two"} {
+		_, err := f.store.Import(t.Context(), sql.Import{List: list, Origin: list + ".csv", Rows: rowsOf(rows[i])})
+		f.must(err)
+	}
+	told := func() int { return len(f.bodies(alerts.ListChanged, true)) }
+	before := told()
+	tell := func(each time.Duration) int {
+		t.Helper()
+		waiting, err := f.writer.TellImports(t.Context(), time.Nanosecond, each)
+		f.must(err)
+		return waiting
+	}
+	f.clock = f.clock.Add(time.Minute)
+	if waiting := tell(10 * time.Minute); waiting != 3 || told() != before { // that of newFlooded waits too
+		t.Errorf("%d wait, %d are told", waiting, told()-before)
+	}
+	tell(0)
+	early := told()
+	for _, d := range f.bodies(alerts.ListChanged, true) {
+		if d.List.Met != nil || d.List.HistoryMissing != 1 {
+			t.Errorf("%+v", d.List)
+		}
+	}
+	questions, err := f.store.Unread(t.Context())
+	f.must(err)
+	for _, q := range questions {
+		if q.Address.Text == all[1].Text {
+			f.report("alpha", confirmed(start, f.ledger, tip-1), confirmed(there, f.ledger, tip, start.TxOut[0]))
+		}
+		f.must(f.writer.HistoryRead(t.Context(), q, "alpha"))
+	}
+	for range 2 {
+		if waiting := tell(0); waiting != 0 {
+			t.Errorf("%d wait", waiting)
+		}
+	}
+	var late []alerts.Data
+	for _, d := range f.bodies(alerts.ListChanged, true) {
+		if d.List.Past {
+			late = append(late, d)
+		}
+	}
+	if told() != early+len(late) || len(late) == 0 {
+		t.Fatalf("%d are told late, %d in all", len(late), told())
+	}
+	met := 0
+	for _, d := range late {
+		if d.List.Origin == "two.csv" {
+			t.Errorf("an empty past is told: %s", d.Summary)
+		}
+		for _, words := range metWords(d) {
+			if met++; words != all[1].Text+">"+all[0].Text+" 60000 in 1 proven truefalse true" {
+				t.Error(words)
+			}
+		}
+	}
+	if met != 1 {
+		t.Errorf("%d meetings are told", met)
 	}
 }

@@ -32,7 +32,7 @@ func factTables() []string {
 		"delivery_retry", "branch", "coinbase", "ancestor", "start_checked", "debit_amount", "debit_refuted", "past_branch", "absence",
 		"quarantine", "quarantine_end",
 		"stated_also", "disagreement", "disagreement_end", "rule_window",
-		"fiat", "rate", "held", "list_read", "list_failure",
+		"fiat", "rate", "held", "list_read", "list_failure", "import_past_told",
 	}
 }
 

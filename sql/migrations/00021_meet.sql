@@ -100,6 +100,16 @@ CREATE TABLE btcwatch.list_failure (
 );
 CREATE INDEX list_failure_list ON btcwatch.list_failure (list, id);
 
+-- How many histories were not read when a change of the list was told, and that
+-- the rest was told when they were.
+ALTER TABLE btcwatch.import_told
+    ADD COLUMN missing bigint NOT NULL DEFAULT 0 CHECK (missing >= 0);
+CREATE INDEX import_told_missing ON btcwatch.import_told (import_id) WHERE missing > 0;
+CREATE TABLE btcwatch.import_past_told (
+    import_id bigint PRIMARY KEY REFERENCES btcwatch.import,
+    at        timestamptz NOT NULL
+);
+
 CREATE VIEW report.lists AS
 SELECT n.list,
        (SELECT count(*) FROM btcwatch.listing_now l WHERE l.list = n.list) AS addresses,
@@ -149,6 +159,10 @@ COMMENT ON COLUMN report.lists.failure IS 'Why; null where it did not fail.';
 
 -- +goose Down
 DROP VIEW report.lists;
+DROP TABLE btcwatch.import_past_told;
+DROP INDEX btcwatch.import_told_missing;
+ALTER TABLE btcwatch.import_told
+    DROP COLUMN missing;
 DROP TABLE btcwatch.list_failure;
 DROP TABLE btcwatch.list_read;
 DROP INDEX btcwatch.stated_output_script;

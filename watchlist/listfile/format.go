@@ -70,6 +70,13 @@ type Input struct {
 func Formats() []Format {
 	return []Format{
 		{"ofac-csv", "OFAC's SDN.CSV, with what SDN_COMMENTS.CSV beside it continues", isSDN, readSDN},
+		{"ofac-xml", "OFAC's SDN.XML", isSDNXML, readSDNXML},
+		{"ofac-advanced", "OFAC's SDN_ADVANCED.XML", isSDNAdvanced, readSDNAdvanced},
+		{"opensanctions-csv", "OpenSanctions' targets.simple.csv", isTargets, readTargets},
+		{"ftm", "entities of FollowTheMoney, as OpenSanctions has them, in JSON lines", isFTM, readFTM},
+		{"stix", "STIX 2.1, a bundle or objects", isSTIX, readSTIX},
+		{"misp", "events of MISP, in JSON", isMISP, readMISP},
+		{"ransomwhere", "the export of ransomwhe.re", isRansomwhere, readRansomwhere},
 		{"tagpack", "a TagPack of GraphSense, in YAML", isTagPack, readTagPack},
 		{"jsonl", "JSON lines, as btcwatch watch export writes them", isLines, readLines},
 		{"json", "a JSON array of addresses", isArray, readArray},

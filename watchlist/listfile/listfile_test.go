@@ -48,7 +48,8 @@ func tally(rows []watchlist.Row) map[watchlist.HeldReason]int {
 
 // TestRealLists counts what is known of the lists by other means: OFAC's extract
 // has 435 rows of which one is Tron's, the forfeiture pack 155 tags, GraphSense's
-// pack of OFAC 385 of bitcoin.
+// pack of OFAC 572 tags, 385 of them under BTC, and five of Bitcoin's addresses
+// under USDT, BCH and BSV.
 func TestRealLists(t *testing.T) {
 	for _, c := range []struct {
 		file, format string
@@ -56,7 +57,10 @@ func TestRealLists(t *testing.T) {
 	}{
 		{"lists/0xB10C-sanctioned_addresses_XBT.txt", "plain", map[watchlist.HeldReason]int{"": 434, watchlist.HeldChain: 1}},
 		{"lists/tagpack/aft-alqaeda-forfeit_vc.yaml", "tagpack", map[watchlist.HeldReason]int{"": 155}},
-		{"lists/tagpack/ofac.yaml", "tagpack", nil},
+		{"lists/0xB10C-other-coins-sanctioned_addresses_USDT.txt", "plain", nil},
+		{"lists/tagpack/ofac.yaml", "tagpack", map[watchlist.HeldReason]int{
+			"": 384, watchlist.HeldChain: 182, watchlist.HeldSymbol: 5, watchlist.HeldForm: 1, // one is Tron's under BTC, one Monero's 64 digits
+		}},
 		{"lists/tagpack/demo.yaml", "tagpack", nil},
 		{"lists/watchman/sdn.csv", "ofac-csv", nil},
 	} {
@@ -189,7 +193,8 @@ func TestFaultsOfLists(t *testing.T) {
 	}
 }
 
-// TestFirstFormatFits: of a real file no format before its own thinks it fits.
+// TestFirstFormatFits: every format has a name of its own, and of a real file no
+// other format thinks that it is one, but the general ones at the end.
 func TestFirstFormatFits(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range Formats() {
@@ -197,6 +202,18 @@ func TestFirstFormatFits(t *testing.T) {
 			t.Errorf("%+v", f.Name)
 		}
 		seen[f.Name] = true
+	}
+	for file, want := range map[string]string{
+		"lists/watchman/sdn.csv": "ofac-csv", "lists/tagpack/ofac.yaml": "tagpack", "lists/tagpack/aft-alqaeda-forfeit_vc.yaml": "tagpack",
+		"lists/0xB10C-sanctioned_addresses_XBT.txt": "plain", "article.txt": "text",
+		"lists/stix/cryptocurrency-wallet--b6ae6083-875f-5fe9-84b9-89e168f89406.json": "stix",
+	} {
+		text := recorded.Read(t, file)
+		for _, f := range Formats() {
+			if f.Recognises(text[:min(len(text), beginning)]) != (f.Name == want) {
+				t.Errorf("%s: %s says %v", file, f.Name, f.Name != want)
+			}
+		}
 	}
 }
 
