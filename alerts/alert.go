@@ -202,15 +202,18 @@ type Listing struct {
 	Category string `json:"category,omitempty"`
 	Source   string `json:"source,omitempty"` // one line: author, title, publisher, date
 	URL      string `json:"url,omitempty"`
+
+	EndedAt *time.Time `json:"ended_at,omitempty"` // when it was taken off the list; absent: it is on it
 }
 
 // Counterparty is the other side of a payment.
 type Counterparty struct {
 	Address   string    `json:"address"`
 	AmountSat *int64    `json:"amount_sat,omitempty"`
-	Listings  []Listing `json:"listings,omitempty"`  // when it is watched too
-	StatedBy  []string  `json:"stated_by,omitempty"` // the explorers on whose word alone it is the other side
-	Revealed  bool      `json:"revealed,omitempty"`  // only the key or script that an input shows points to it
+	Listings  []Listing `json:"listings,omitempty"`        // when it is watched too
+	Former    []Listing `json:"former_listings,omitempty"` // when it was, and is no more
+	StatedBy  []string  `json:"stated_by,omitempty"`       // the explorers on whose word alone it is the other side
+	Revealed  bool      `json:"revealed,omitempty"`        // only the key or script that an input shows points to it
 }
 
 // Channel carries messages to one configured place. Send returns nil only when

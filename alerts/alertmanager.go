@@ -178,7 +178,7 @@ func (c *alertmanager) alerts(m Message) []postedAlert {
 	over.Labels.AlertName, over.Labels.AlertID = string(ended), m.ReplyTo.String()
 	over.EndsAt = earlier(m.Decoded.Timestamp, now).Add(-skew)
 	over.StartsAt = earlier(over.StartsAt, over.EndsAt)
-	if m.Decoded.Type == WatchRestored && (d.Closed == nil || *d.Closed) || m.Decoded.Type == ExplorerRecovered {
+	if m.Decoded.Type == WatchRestored && (d.Closed == nil || *d.Closed) || m.Decoded.Type == ExplorerRecovered || m.Decoded.Type == ListRecovered {
 		return []postedAlert{over}
 	}
 	own.StartsAt = earlier(m.Decoded.Timestamp, now)
@@ -196,7 +196,7 @@ func began(b Body) time.Time {
 // lasts says whether the end of what an alert tells is told too.
 func lasts(b Body) bool {
 	switch b.Type {
-	case WatchBlind, ExplorerFailing, ChainStuck:
+	case WatchBlind, ExplorerFailing, ChainStuck, ListFailing:
 		return true
 	}
 	return false
@@ -207,6 +207,8 @@ func endOf(b Body) (Type, bool) {
 	switch {
 	case b.Type == ExplorerRecovered:
 		return ExplorerFailing, true
+	case b.Type == ListRecovered:
+		return ListFailing, true
 	case b.Type == WatchRestored && b.Data.Kind == "chain", b.Type == ChainReorged && b.Data.Corrects != "":
 		return ChainStuck, true
 	case b.Type == WatchRestored:

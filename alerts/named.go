@@ -1,11 +1,14 @@
 package alerts
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // naming says who named an address where, on what basis: the words of a list,
 // not ours.
 func naming(l Listing) string {
-	if l.Basis == basisOwn {
+	if l.Basis == basisOwn && l.EndedAt == nil {
 		return "one of our own addresses" + bracketed(listName(l))
 	}
 	text := "named in " + sourceOf(l)
@@ -15,6 +18,9 @@ func naming(l Listing) string {
 	basis := clean(l.Basis)
 	if basis == "" {
 		basis = "not known"
+	}
+	if l.EndedAt != nil {
+		return "formerly " + text + bracketed("basis: "+basis, listName(l)) + ", until " + l.EndedAt.UTC().Format(time.DateOnly)
 	}
 	return text + bracketed("basis: "+basis, listName(l))
 }

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -185,7 +186,7 @@ func (d Data) parties() []string {
 		if c.AmountSat != nil {
 			text += "  " + btc(*c.AmountSat)
 		}
-		for _, l := range c.Listings {
+		for _, l := range slices.Concat(c.Listings, c.Former) {
 			text += "; " + naming(l)
 		}
 		if len(c.StatedBy) > 0 {

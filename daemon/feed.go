@@ -3,6 +3,7 @@ package daemon
 import (
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"btcwatch/sql"
@@ -32,20 +34,23 @@ type feed struct {
 	log    *slog.Logger
 	pauses []time.Duration // between tries to fetch it
 
-	etag   string    // of what was last taken in this life
-	readAt time.Time // when that was read in full
+	// What was last taken in this life.
+	etag   string
+	sum    [32]byte
+	readAt time.Time // when it was read in full
 }
 
 // fetchPauses are waited between tries to fetch a list, before it is told that it
 // cannot be.
 func fetchPauses() []time.Duration { return []time.Duration{time.Minute, 5 * time.Minute} }
 
-// addFeeds puts the lists on the schedule. One that was never read, or is overdue,
-// is read at once.
+// addFeeds puts the lists on the schedule. One that was never read as it is
+// configured now, or is overdue, is read at once.
 func (l *leader) addFeeds(ctx context.Context, jobs *scheduler) error {
 	for _, set := range l.config.Lists {
 		name := "list " + set.Name
-		last, err := l.store.LastRun(ctx, name)
+		run := name + " " + set.digest()
+		last, err := l.store.LastRun(ctx, run)
 		if err != nil {
 			return err
 		}
@@ -60,7 +65,7 @@ func (l *leader) addFeeds(ctx context.Context, jobs *scheduler) error {
 				l.failed(ctx, name, err)
 				return
 			}
-			if err := l.store.SaveRun(ctx, name, l.Now()); err != nil {
+			if err := l.store.SaveRun(ctx, run, l.Now()); err != nil {
 				l.failed(ctx, name, err)
 			}
 		})
@@ -71,14 +76,30 @@ func (l *leader) addFeeds(ctx context.Context, jobs *scheduler) error {
 	return nil
 }
 
+// digest tells settings of a list apart: what follows from them is to follow soon
+// after they are changed.
+func (s ListSettings) digest() string {
+	confidential := "unsaid"
+	if s.Given.Confidential != nil {
+		confidential = strconv.FormatBool(*s.Given.Confidential)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %+v %d", s.Origin, s.Given.Format, s.Given.Symbols, confidential, s.Given.Listing, s.MaxChange))
+	return hex.EncodeToString(sum[:8])
+}
+
 // round reads the list once. What is wrong with the list is recorded and told;
 // an error is one of our own.
 func (f *feed) round(ctx context.Context) error {
 	began := f.now()
 	text, etag, err := f.open(ctx)
 	if errors.Is(err, errNotModified) {
-		if err := f.store.ListUnchanged(ctx, f.set.Name); err != nil {
+		same, err := f.store.ListUnchanged(ctx, f.set.Name, f.sum)
+		if err != nil {
 			return err
+		}
+		if !same { // somebody imported another file meanwhile
+			f.etag = ""
+			return f.round(ctx)
 		}
 		f.log.Info("list read", "list", f.set.Name, "changed", false, "took", f.now().Sub(began))
 		return f.writer.ListTaken(ctx, f.set.Name)
@@ -97,7 +118,7 @@ func (f *feed) round(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("take the list %s: %w", f.set.Name, err)
 	}
-	f.etag, f.readAt = etag, began
+	f.etag, f.sum, f.readAt = etag, sum, began
 	if err := f.keepCopy(text, sum); err != nil {
 		f.log.Warn("list not kept", "list", f.set.Name, "error", err)
 	}
@@ -159,6 +180,7 @@ func sameDay(a, b time.Time) bool {
 func (f *feed) take(ctx context.Context, text io.Reader) (changed sql.Changed, sum [32]byte, err error) {
 	given := f.set.Given
 	given.Today = f.now()
+	given.Told = func(line string) { f.log.Info("list columns", "list", f.set.Name, "read", line) }
 	var beside fs.FS
 	if f.set.File {
 		beside = os.DirFS(filepath.Dir(f.set.Origin))

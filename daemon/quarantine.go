@@ -23,6 +23,7 @@ type suspect struct {
 	told   bool      // the open outage names the lie
 	dirty  bool      // something is not saved yet
 	lied   bool      // since it was last judged
+	last   string    // what was false last; empty: not since an earlier life
 }
 
 // contested is an answer that contradicts a person's word, and not what anybody
@@ -58,7 +59,7 @@ func (h *health) catch(name string, now time.Time, err error) {
 		h.suspects[name] = s
 		h.log.Warn("explorer caught in something false, it is in quarantine", "explorer", name, "error", err)
 	}
-	s.LastLie, s.Clean, s.probed, s.dirty, s.lied = now, 0, time.Time{}, true, true
+	s.LastLie, s.Clean, s.probed, s.dirty, s.lied, s.last = now, 0, time.Time{}, true, true, words(err)
 }
 
 // trusted says whether an explorer's word counts.
@@ -191,7 +192,11 @@ func (h *health) release(name string, judged suspect) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.suspects[name]; s != nil && (judged.lied || s.LastLie != judged.LastLie) {
-		h.suspects[name] = &suspect{Quarantine: sql.Quarantine{Explorer: name, Since: s.LastLie, Reason: s.Reason, LastLie: s.LastLie}, dirty: true}
+		again := sql.Quarantine{Explorer: name, Since: s.LastLie, Reason: s.last, LastLie: s.LastLie}
+		if again.Reason == "" {
+			again.Reason = s.Reason // of an earlier life, which kept no other
+		}
+		h.suspects[name] = &suspect{Quarantine: again, dirty: true, last: s.last}
 		return
 	}
 	delete(h.suspects, name)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -91,10 +92,14 @@ func TestLieAmidRelease(t *testing.T) {
 	judged := w.suspected()["one"]
 	judged.lied = false // it was recorded
 	w.at = w.at.Add(24 * time.Hour)
-	w.note("one", forBlocks, errLie)
+	another := fmt.Errorf("another: %w", errLie)
+	w.note("one", forBlocks, another)
 	w.release("one", judged)
 	if w.trusted("one") {
 		t.Error("a lie is forgotten that came after the judgement")
+	}
+	if got := w.suspected()["one"].Reason; got != words(another) || got == words(errLie) {
+		t.Errorf("the new quarantine is for %q, not for what was false last", got)
 	}
 	if s := w.suspected()["one"]; s.ID != 0 || !s.Since.Equal(w.at) {
 		t.Errorf("%+v", s)

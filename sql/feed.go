@@ -46,8 +46,12 @@ func (w *Writer) ListFailed(ctx context.Context, f ListFailed) error {
 			INSERT INTO btcwatch.list_failure (list, origin, at, kind, reason, after)
 			VALUES ($1, $2, $3, $4, $5, $6)
 			RETURNING id`, f.List, f.Origin, c.at, f.Kind, storable(f.Reason), after).Scan(&failure)
-		if err != nil || told {
-			return err
+		if err != nil {
+			return fmt.Errorf("record that %s could not be taken: %w", f.List, err)
+		}
+		c.note("list failure %d", failure)
+		if told {
+			return nil
 		}
 		a := alerts.ListFailure{
 			Network: c.network(), List: f.List, Failure: failure, Origin: f.Origin, Reason: f.Reason, ReadAt: readAt, At: c.at,
@@ -82,17 +86,16 @@ func (w *Writer) ListTaken(ctx context.Context, list string) error {
 }
 
 // ListUnchanged notes that a list is as it was when it was last read and taken,
-// as its server says.
-func (s *Store) ListUnchanged(ctx context.Context, list string) error {
-	_, err := s.pool.Exec(ctx, `
+// as its server says; false where what was last taken is another file than the
+// one that the server means.
+func (s *Store) ListUnchanged(ctx context.Context, list string, sum [32]byte) (bool, error) {
+	done, err := s.pool.Exec(ctx, `
 		INSERT INTO btcwatch.list_read (list, origin, at, format, sha256, entries, held)
-		SELECT list, origin, $2, format, sha256, entries, held
-		FROM btcwatch.list_read
-		WHERE list = $1
-		ORDER BY id DESC
-		LIMIT 1`, list, s.now().UTC())
+		SELECT list, origin, $3, format, sha256, entries, held
+		FROM (SELECT * FROM btcwatch.list_read WHERE list = $1 ORDER BY id DESC LIMIT 1) r
+		WHERE sha256 = $2`, list, sum[:], s.now().UTC())
 	if err != nil {
-		return fmt.Errorf("note that the list %s is as it was: %w", list, err)
+		return false, fmt.Errorf("note that the list %s is as it was: %w", list, err)
 	}
-	return nil
+	return done.RowsAffected() > 0, nil
 }

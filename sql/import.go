@@ -40,7 +40,10 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	if e.Entries == e.Held { // a list that says nothing is broken, or not what it was
+	if e.Entries == 0 {
+		return fmt.Sprintf("the list %q has no entry; it has %d addresses now", e.List, e.Before)
+	}
+	if e.Entries == e.Held {
 		return fmt.Sprintf("none of the %d entries of the list %q can be watched, and it has %d addresses now", e.Entries, e.List, e.Before)
 	}
 	return fmt.Sprintf("the list %q has %d addresses; the file adds %d and retires %d, more than the %d percent that one change may",
@@ -76,6 +79,8 @@ func (c *listChange) checkSize(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("count the list %s: %w", c.list, err)
+	case e.Entries == 0 && c.whole:
+		return e // a list that says nothing is broken, the first time too
 	case e.Before == 0:
 		return nil
 	case e.Entries == e.Held && c.whole:

@@ -52,13 +52,14 @@ type listingRow struct {
 	id      int64
 	script  int64
 	retired bool
+	at      time.Time // when it was recorded
 	listing watchlist.Listing
 }
 
 // selectListing reads rows for scanListing.
 func selectListing() string {
 	return `
-	SELECT l.id, l.script_id, l.retired, l.list, s.script, s.address, ` + columnsOf("l", listingColumns()) + `
+	SELECT l.id, l.script_id, l.retired, l.recorded_at, l.list, s.script, s.address, ` + columnsOf("l", listingColumns()) + `
 	FROM btcwatch.listing l
 	JOIN btcwatch.script s ON s.id = l.script_id`
 }
@@ -73,7 +74,7 @@ func scanListing(row pgx.CollectableRow) (r listingRow, err error) {
 	var confidence *int16
 	var from, to *time.Time
 	l := &r.listing
-	err = row.Scan(&r.id, &r.script, &r.retired, &l.List, &l.Address.Script, &l.Address.Text,
+	err = row.Scan(&r.id, &r.script, &r.retired, &r.at, &l.List, &l.Address.Script, &l.Address.Text,
 		&l.Label, &l.Entity, &l.Category, &basis, &l.Confidential,
 		&l.Source.Title, &l.Source.Author, &l.Source.Publisher, &l.Source.Date, &l.Source.URL,
 		&l.Version, &confidence, &l.Source.Locator, &l.Source.Quote, &from, &to, &notify)

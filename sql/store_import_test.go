@@ -174,6 +174,10 @@ func TestImportRefusesTooMuchChange(t *testing.T) {
 		return rowsOf(rows...)
 	}
 	i := sql.Import{List: "l", Rows: of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10), MaxChange: 20}
+	size := new(sql.SizeError)
+	if _, err := b.store.Import(t.Context(), sql.Import{List: "l", Rows: of()}); !errors.As(err, &size) {
+		t.Errorf("a list of nothing is taken: %v", err)
+	}
 	_, err := b.store.Import(t.Context(), i)
 	b.must(err) // the first is taken whatever its size
 	for _, c := range []struct {

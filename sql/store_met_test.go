@@ -174,3 +174,38 @@ func TestPastThatComesLate(t *testing.T) {
 		t.Errorf("%d meetings are told", met)
 	}
 }
+
+// TestDelistedIsSaidOtherwise: a payment to an address that was taken off its list
+// is recorded there and told there no more; the alert of the other side says that
+// it was listed, and no rule takes it for listed.
+func TestDelistedIsSaidOtherwise(t *testing.T) {
+	all, _ := ofac(t)
+	watched, former := all[0], all[1]
+	f := newFlooded(t, watched)
+	list := func(rows ...watchlist.Row) {
+		t.Helper()
+		_, err := f.store.Import(t.Context(), sql.Import{List: "ofac", Origin: "ofac.csv", Rows: rowsOf(rows...)})
+		f.must(err)
+	}
+	other := watchlist.Row{Listing: watchlist.Listing{Address: all[2], Basis: watchlist.Designation}}
+	list(other, watchlist.Row{Listing: watchlist.Listing{Address: former, Basis: watchlist.Designation, Category: "SDGT"}})
+	f.clock = f.clock.Add(time.Hour)
+	list(other)
+	in := payOf(1, watched, 100_000)
+	f.ledger.Mine(in)
+	f.ledger.Mine(transaction(2, []wire.OutPoint{{Hash: in.TxHash()}}, pays(former, 60_000)))
+	f.follow(f.ledger)
+	told := f.bodies(alerts.TransactionConfirmed, true)
+	if len(told) != 2 {
+		t.Fatalf("%d are told", len(told))
+	}
+	d := told[1]
+	if d.Address != watched.Text || d.Severity != "high" || len(d.Counterparties) != 1 {
+		t.Fatalf("%+v", d)
+	}
+	c := d.Counterparties[0]
+	if c.Address != former.Text || len(c.Listings) != 0 || len(c.Former) != 1 || c.Former[0].Category != "SDGT" || c.Former[0].EndedAt == nil || !c.Former[0].EndedAt.Equal(f.clock) {
+		t.Errorf("%+v", c)
+	}
+	f.expect(`SELECT count(*)::text FROM report.transactions WHERE address = $1`, "1", former.Text)
+}

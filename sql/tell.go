@@ -197,6 +197,9 @@ func (c *commit) payment(ctx context.Context, tx *chain.Transaction, id int64, s
 		}
 	}
 	p.Counterparties = c.addOwn(c.counterparties(tx, stated, e), tx, e)
+	if err := c.addFormer(ctx, p.Counterparties); err != nil {
+		return p, err
+	}
 	if p.Rules.Rests() {
 		if p.RestingSince, err = c.restingSince(ctx, e.Script, id); err != nil {
 			return p, err

@@ -82,11 +82,25 @@ func TestRealLists(t *testing.T) {
 
 func TestNoLists(t *testing.T) {
 	for _, file := range []string{
-		"lists/watchman/add.csv", "lists/watchman/alt.csv", "lists/dwva/abuses.csv", "lists/dwva/entities.yaml", "lists/misp/coin-address.json",
-		"lists/ftm/CryptoWallet.yaml", "lists/tagpack/tagpack_schema.yaml", "lists/tagpack/confidence.csv", "lists/tagpack/graphsense.actorpack.head80.yaml",
+		"lists/dwva/abuses.csv", "lists/dwva/entities.yaml", "lists/dwva/entities.csv", "lists/dwva/abuses.yaml",
+		"lists/ftm/CryptoWallet.yaml", "lists/tagpack/tagpack_schema.yaml", "lists/tagpack/confidence.csv",
 	} {
 		if format, _, err := read(t, file, string(recorded.Read(t, file)), nil); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s is read as %q (%v)", file, format, err)
+		}
+	}
+}
+
+// TestRelatives: what comes with lists and is none is said by name, with what to
+// take instead.
+func TestRelatives(t *testing.T) {
+	for file, want := range map[string]string{
+		"lists/watchman/add.csv": "ADD.CSV", "lists/watchman/alt.csv": "ALT.CSV", "lists/watchman/sdn_comments.csv": "SDN_COMMENTS.CSV",
+		"lists/tagpack/graphsense.actorpack.head80.yaml": "ActorPack", "lists/misp/coin-address.json": "template", "lists/misp/btc-wallet.json": "template",
+	} {
+		_, _, err := read(t, file, string(recorded.Read(t, file)), nil)
+		if fault := new(FaultError); !errors.As(err, &fault) || !strings.Contains(fault.Reason, want) {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }
@@ -176,6 +190,10 @@ func TestFaultsOfLists(t *testing.T) {
 		"alias":            {head + "tags:\n- &a {address: x}\n- *a\n", "line 4: an anchor or alias"},
 		"bomb":             {head + "a: &a [1,1]\nb: &b [*a,*a]\nc: [*b,*b]\ntags: []\n", "anchor or alias"},
 		"key twice":        {head + "tags:\n- address: " + address + "\n  address: x\n", "line 5:"},
+		"header below":     {head + "tags:\n- address: " + address + "\ncurrency: BTC\n", "line 5: something other than a tag"},
+		"dashes askew":     {head + "tags:\n  - address: " + address + "\n- address: " + address + "\n", "line 5: something other than a tag"},
+		"a tag of words":   {head + "tags:\n- address: " + address + "\n- words\n", "line 5: a tag without keys"},
+		"a broken tag":     {head + "tags:\n- address: " + address + "\n\n# x\n- address: [\n", "line 7:"},
 		"tags no list":     {head + "tags: x\n", "line 3: tags is no list"},
 		"YAML broken":      {head + "tags:\n- address: [\n", "line"},
 		"JSON cut":         {`["` + address + `", "3Ho`, "cannot be read"},

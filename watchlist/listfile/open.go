@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -34,7 +35,23 @@ func Open(r io.Reader, name string) (Format, io.Reader, error) {
 			return format, text, nil
 		}
 	}
+	for beginning, advice := range relatives() {
+		if beginning.Match(head) {
+			return Format{}, nil, &FaultError{Reason: advice}
+		}
+	}
 	return Format{}, nil, fmt.Errorf("%w; the formats are %s", ErrUnknown, strings.Join(Names(), ", "))
+}
+
+// relatives are files that come with lists and are none, with what to take instead.
+func relatives() map[*regexp.Regexp]string {
+	return map[*regexp.Regexp]string{
+		regexp.MustCompile(`^\d+,\d+,"[a-z.]+",".*",(-0- |"[^"]*")\s`):                               "it is OFAC's ALT.CSV, which has other names and no addresses of coins; take SDN.CSV",
+		regexp.MustCompile(`^\d+,\d+,(-0- |"[^"]*"),(-0- |"[^"]*"),(-0- |"[^"]*"),(-0- |"[^"]*")\s`): "it is OFAC's ADD.CSV, which has where people live and no addresses of coins; take SDN.CSV",
+		regexp.MustCompile(`^\d+,"[^"]*Digital Currency Address[^"]*"\s`):                            "it is OFAC's SDN_COMMENTS.CSV, which has only the ends of remarks; take SDN.CSV and leave this file beside it",
+		regexp.MustCompile(`(?m)^actors:`):                                                           "it is an ActorPack of GraphSense, which says who people are and names no addresses; take the TagPacks",
+		regexp.MustCompile(`"requiredOneOf"\s*:`):                                                    "it is the template of an object of MISP; take an event",
+	}
 }
 
 // Names are the names of all formats.
