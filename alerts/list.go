@@ -120,7 +120,7 @@ func (c ListChange) summary() string {
 		text += "; " + count(int(c.HistoricPayments), "payment is", "payments are") + " recorded from before the watch"
 	}
 	if c.Met != nil {
-		text += "; " + count(c.Met.Count, "pair", "pairs") + " of watched addresses had dealings with each other before"
+		text += "; payments between " + count(c.Met.Count, "pair", "pairs") + " of watched addresses are recorded from before"
 	}
 	if c.HistoryMissing > 0 {
 		text += "; the past of " + count(int(c.HistoryMissing), "address", "addresses") + " is not read in full yet"

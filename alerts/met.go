@@ -69,6 +69,39 @@ func (m *Met) lines() []string {
 	return lines
 }
 
+// table are the meetings where there is room for a table.
+func (m *Met) table() table {
+	t := table{
+		title: "Recorded before, between watched addresses",
+		head:  []string{"payer", "payee", "amount that the payee received", "transactions", "first", "last", "grade at least"},
+		right: []bool{false, false, true, true, false, false, false},
+	}
+	day := func(at *time.Time) string {
+		if at == nil {
+			return "not known"
+		}
+		return at.UTC().Format(time.DateOnly)
+	}
+	for _, one := range m.Some {
+		t.rows = append(t.rows, []string{
+			one.Payer.words(), one.Payee.words(), btc(one.AmountSat), grouped(one.TxCount), day(one.FirstAt), day(one.LastAt), string(one.Proof),
+		})
+	}
+	return t
+}
+
+// beside are the sentences that stand above the table of meetings.
+func (c ListChange) beside() []string {
+	met := c.Met
+	c.Met = nil
+	lines := append(c.lines(), "The table shows payments of before between watched addresses, their lists in brackets; all are historic. "+
+		"An amount is what the payee received in transactions that the payer funded, alone or with others.")
+	if more := met.Count - int64(len(met.Some)); more > 0 {
+		lines = append(lines, count(more, "more pair", "more pairs")+": btcwatch watch show ADDRESS shows those of an address.")
+	}
+	return lines
+}
+
 func (m Meeting) line() string {
 	text := m.Payer.words() + " paid " + m.Payee.words() + ": " + btc(m.AmountSat) + " in " + count(m.TxCount, "transaction", "transactions")
 	if m.FirstAt != nil && m.LastAt != nil {

@@ -53,6 +53,12 @@ func compose(b Body, zone *time.Location) page {
 		p.tables = d.Report.tables()
 		p.beside = append([]string{sentence(d.Lines[0])}, d.Report.beside()...)
 	}
+	if d.List != nil && d.List.Met != nil {
+		p.tables = []table{d.List.Met.table()}
+		for _, line := range d.List.beside() {
+			p.beside = append(p.beside, sentence(line))
+		}
+	}
 	return p
 }
 
