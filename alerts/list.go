@@ -36,6 +36,8 @@ type ListChange struct {
 	Past bool `json:"past,omitempty"`
 
 	Met *Met `json:"met,omitempty"` // payments of before between the added addresses and watched ones; absent where none is recorded
+	// MetUnknown says that such payments were not looked for to the end, as there is too much to look through.
+	MetUnknown bool `json:"met_unknown,omitempty"`
 }
 
 // ListPart counts addresses and names some of them.
@@ -138,6 +140,9 @@ func (c ListChange) lines() []string {
 			"btcwatch sql -- -c \"SELECT * FROM report.held\" shows each with its line and the reason.")
 	}
 	lines = append(lines, c.Met.lines()...)
+	if c.MetUnknown {
+		lines = append(lines, "Whether watched addresses paid each other before is not known: looking for it took too long. btcwatch watch show ADDRESS looks for one of them.")
+	}
 	return append(lines, c.history()...)
 }
 

@@ -31,6 +31,9 @@ func (s *session) openList(ctx context.Context, name string) (*listSource, error
 		}
 		return &listSource{name: "standard input", text: io.NopCloser(s.In)}, nil
 	case isURL(name):
+		if strings.HasPrefix(name, "http://") {
+			s.say("Warning: %s is not encrypted, so that anybody on the way could change the list.", tame(name))
+		}
 		p := s.progress("fetching " + name)
 		defer p.end()
 		fetched, err := daemon.FetchList(ctx, name, "", func() {})

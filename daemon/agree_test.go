@@ -112,9 +112,11 @@ func TestManyDisagreementsMakeFewMessages(t *testing.T) {
 	}
 	w.await("45", `SELECT count(*) FROM report.transactions WHERE proof = 'corroborated'`)
 	w.await("true", `SELECT sum(disagreements_not_kept) > 0 FROM report.explorers WHERE name = 'one'`)
-	w.await("true", `SELECT count(*) + max(m.more) = 45 FROM report.disagreements, (SELECT sum(count) AS more FROM btcwatch.disagreement_more) m`)
+	// Of one alone: on a slow machine the others may disagree for a while too.
+	w.await("45", `SELECT count(*) + (SELECT disagreements_not_kept FROM report.explorers WHERE name = 'one') FROM report.disagreements WHERE 'one' IN (explorer, other)`)
 	w.expect("true", `SELECT bool_and(kept <= 20 AND told <= 5) FROM (SELECT count(*) AS kept, count(*) FILTER (WHERE told) AS told FROM report.disagreements GROUP BY explorer, other) x`)
-	w.expect("true", `SELECT count(*) <= 10 FROM report.alerts WHERE type = 'explorer.disagreed' AND NOT quiet`)
+	w.expect("true", `SELECT count(*) <= 10 FROM btcwatch.alert
+		WHERE type = 'explorer.disagreed' AND NOT quiet AND convert_from(body, 'UTF8')::json #>> '{data,explorer}' = 'one'`)
 }
 
 // An explorer that shows another block where the chain followed has one, for

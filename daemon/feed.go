@@ -108,7 +108,11 @@ func (f *feed) round(ctx context.Context) error {
 		return f.failed(ctx, "unreachable", err)
 	}
 	defer text.Close()
-	changed, sum, err := f.take(ctx, text)
+	from := &noting{Reader: text}
+	changed, sum, err := f.take(ctx, from)
+	if from.err != nil {
+		return f.failed(ctx, "unreachable", from.err)
+	}
 	fault, size := new(listfile.FaultError), new(sql.SizeError)
 	switch {
 	case errors.As(err, &fault) || errors.Is(err, listfile.ErrUnknown):
@@ -125,6 +129,21 @@ func (f *feed) round(ctx context.Context) error {
 	f.log.Info("list read", "list", f.set.Name, "changed", changed.Import != 0, "added", changed.Added, "retired", changed.Retired,
 		"held", changed.Held, "took", f.now().Sub(began))
 	return f.writer.ListTaken(ctx, f.set.Name)
+}
+
+// noting remembers why a text could not be read on, which is no fault of what
+// was read.
+type noting struct {
+	io.Reader
+	err error
+}
+
+func (n *noting) Read(p []byte) (int, error) {
+	read, err := n.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		n.err = err
+	}
+	return read, err
 }
 
 func (f *feed) failed(ctx context.Context, kind string, reason error) error {

@@ -132,6 +132,16 @@ func TestFeed(t *testing.T) {
 	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM btcwatch.listing_now WHERE list = 'partner'`).Scan(&standing); err != nil || standing != 2 {
 		t.Errorf("%d stand (%v)", standing, err)
 	}
+	// What cannot be read is told as such, and is no error of the job.
+	broken := *f
+	broken.set.Name, broken.set.Origin, broken.set.File = "broken", t.TempDir(), true
+	if err := broken.round(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var kind string
+	if err := conn.QueryRow(t.Context(), `SELECT kind FROM btcwatch.list_failure WHERE list = 'broken'`).Scan(&kind); err != nil || kind != "unreachable" {
+		t.Errorf("a directory is told as %q (%v)", kind, err)
+	}
 	kept, err := filepath.Glob(filepath.Join(keep, "*", "*.gz"))
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("kept %q %v", kept, err)
@@ -150,7 +160,7 @@ func TestFeed(t *testing.T) {
 	}
 	var readings, failures int
 	err = conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM btcwatch.list_read), (SELECT count(*) FROM btcwatch.list_failure)`).Scan(&readings, &failures)
-	if err != nil || readings != 5 || failures != 5 {
+	if err != nil || readings != 5 || failures != 6 {
 		t.Errorf("%d readings and %d failures are recorded (%v)", readings, failures, err)
 	}
 }

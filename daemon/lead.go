@@ -118,6 +118,7 @@ type leader struct {
 
 	ancestors *ancestors
 	mempool   *asker
+	listRest  time.Time // before then changes of the list are not looked for
 }
 
 // Pauses of the leader's loops that are not on the schedule.
@@ -302,7 +303,13 @@ func (l *leader) judgePause() time.Duration {
 // tellList tells of changes of the list. It does not wait for the reading of
 // histories, which may take as long as an explorer likes.
 func (l *leader) tellList(ctx context.Context) error {
+	if l.Now().Before(l.listRest) {
+		return nil
+	}
+	began := time.Now()
 	_, err := l.writer.TellImports(ctx, listPause, listPatience)
+	// What is missing of a list of a million is not counted again and again.
+	l.listRest = l.Now().Add(20 * time.Since(began))
 	return err
 }
 

@@ -74,7 +74,7 @@ func (w *Writer) untold(ctx context.Context) ([]openImport, error) {
 
 func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 	// Before the commit, for it may take long; what is recorded meanwhile is told by itself.
-	met, err := w.store.met(ctx, i.ID)
+	met, unknown, err := w.store.met(ctx, i.ID)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 		}
 		change := alerts.ListChange{
 			Network: c.network(), Import: i.ID, At: c.at, Origin: i.Origin,
-			HistoryProof: alerts.Reported, HistoryMissing: i.Missing, Met: met, Past: i.Told,
+			HistoryProof: alerts.Reported, HistoryMissing: i.Missing, Met: met, MetUnknown: unknown, Past: i.Told,
 		}
 		if err := c.listed(ctx, i.ID, &change); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (w *Writer) tellImport(ctx context.Context, i openImport) error {
 		if err := c.history(ctx, i.ID, &change); err != nil {
 			return err
 		}
-		if i.Told && change.HistoricPayments == 0 && met == nil {
+		if i.Told && change.HistoricPayments == 0 && met == nil && !unknown {
 			return nil // the rest of the past is empty: nothing was left unsaid
 		}
 		return c.alert(ctx, change.Alert(c.store.key), subject{})

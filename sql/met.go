@@ -3,16 +3,32 @@ package sql
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"btcwatch/alerts"
 )
 
+// metPatience is how long payments between watched addresses are looked for: a
+// list of a hundred thousand, among millions of payments, would take minutes.
+const metPatience = time.Minute
+
 // met finds the recorded payments between the addresses that a change of the
 // list added and all that are watched, from before the change; nil where there
 // are none. What the history of an added address brought counts as of before.
-func (s *Store) met(ctx context.Context, change int64) (*alerts.Met, error) {
+// Where that takes too long, unknown says so.
+func (s *Store) met(ctx context.Context, change int64) (found *alerts.Met, unknown bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, s.metPatience)
+	defer cancel()
+	found, err = s.lookForMet(limited, change)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return nil, true, nil
+	}
+	return found, false, err
+}
+
+func (s *Store) lookForMet(ctx context.Context, change int64) (*alerts.Met, error) {
 	found, err := s.pool.Query(ctx, `
 		WITH added AS MATERIALIZED (
 		    SELECT DISTINCT l.script_id, l.recorded_at AS at

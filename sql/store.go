@@ -30,6 +30,8 @@ type Store struct {
 	key    alerts.Key
 	now    func() time.Time
 	log    *slog.Logger
+
+	metPatience time.Duration // see met
 }
 
 // Open migrates the database to the schema of this program and opens it for
@@ -42,7 +44,7 @@ func Open(ctx context.Context, url string, params *chaincfg.Params, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Queue: Queue{pool: pool}, pool: pool, url: url, params: params, now: time.Now, log: log}
+	s := &Store{Queue: Queue{pool: pool}, pool: pool, url: url, params: params, now: time.Now, log: log, metPatience: metPatience}
 	if err := s.install(ctx); err != nil {
 		pool.Close()
 		return nil, err

@@ -2,6 +2,7 @@ package sql_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,23 @@ func TestDealingsOfBeforeComeWithTheImport(t *testing.T) {
 	}
 	if got := metWords(last); fmt.Sprint(got) != fmt.Sprint(want) || last.Severity != "medium" {
 		t.Errorf("met %v (%s), want %v", got, last.Severity, want)
+	}
+}
+
+// TestMetThatTakesTooLong: what was not looked for to the end is not known, and
+// never none.
+func TestMetThatTakesTooLong(t *testing.T) {
+	all, _ := ofac(t)
+	f := newFlooded(t)
+	sql.SetMetPatience(f.store, time.Nanosecond)
+	_, err := f.store.Import(t.Context(), sql.Import{List: "one", Origin: "one.csv", Rows: rowsOf(watchlist.Row{Listing: watchlist.Listing{Address: all[0]}})})
+	f.must(err)
+	f.clock = f.clock.Add(time.Minute)
+	_, err = f.writer.TellImports(t.Context(), time.Nanosecond, 0)
+	f.must(err)
+	d := f.one(alerts.ListChanged)
+	if d.List.Met != nil || !d.List.MetUnknown || !strings.Contains(strings.Join(d.Lines, " "), "is not known") {
+		t.Errorf("%+v %q", d.List, d.Lines)
 	}
 }
 
