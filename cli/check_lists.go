@@ -39,6 +39,9 @@ func (c *checkup) lists(ctx context.Context, store *sql.Store) {
 // histories says how many addresses have their past read: the others are being
 // read, which is no gap, and nothing is blind for it.
 func (c *checkup) histories(ctx context.Context, store *sql.Store) {
+	if c.offline {
+		return // it is said with what is watched
+	}
 	unread, err := store.Unread(ctx)
 	if c.unread("history", err) || len(unread) == 0 {
 		return

@@ -174,7 +174,10 @@ func printListing(s *session, l sql.ListedRow) {
 		if line.text == "" {
 			continue
 		}
-		lines := breakLines(tame(line.text), max(40, s.Width-16))
+		lines := []string{tame(line.text)}
+		if s.Width > 0 { // otherwise a program reads it
+			lines = breakLines(lines[0], max(40, s.Width-16))
+		}
 		fmt.Fprintf(s.Out, "  %-13s %s\n", line.name, strings.Join(lines, "\n                "))
 	}
 }

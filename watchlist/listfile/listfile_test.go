@@ -130,6 +130,9 @@ func TestSDNJoinsRemarks(t *testing.T) {
 	if l.Source.Locator != "UID 33151" || !strings.HasPrefix(l.Entity, "SUEX") || l.Basis != watchlist.Designation || l.Category == "" || whole.Symbol != "XBT" {
 		t.Errorf("%+v", whole)
 	}
+	if two := find(rows, "12udabs2TkX7NXCSj6KpqXfakjE52ZPLhz"); two == nil || two.Listing.Category != "CYBER2, ELECTION-EO13848" {
+		t.Errorf("two programmes: %+v", two)
+	}
 	_, rows, err = read(t, "sdn.csv", text, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +143,37 @@ func TestSDNJoinsRemarks(t *testing.T) {
 	}
 	if find(rows, second) != nil || find(rows, first+second) != nil {
 		t.Error("what is not there is read")
+	}
+}
+
+// TestSDNCutShort: remarks that end without a full stop are said, wherever they
+// are cut: what was to come may be an address.
+func TestSDNCutShort(t *testing.T) {
+	text := func(remarks string) string {
+		return "1,\"A\",-0- ,\"P\",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,\"" + remarks + "\"\n"
+	}
+	const whole = "Digital Currency Address - XBT 12SxsxvrE8zrtRveSeFJYA6sgbJZbyHDGk"
+	for name, c := range map[string]struct {
+		remarks, comments string
+		watched, held     int
+	}{
+		"whole":                   {whole + ".", "", 1, 0},
+		"amid an address":         {whole[:len(whole)-5], "", 0, 1},
+		"after one":               {whole + "; alt. Digital Curr", "", 1, 1},
+		"amid words":              {whole + "; Company Num", "", 1, 1},
+		"goes on":                 {whole[:len(whole)-5], whole[len(whole)-5:] + ".", 1, 0},
+		"cut in the comments too": {whole[:len(whole)-5], whole[len(whole)-5:] + "; alt. Dig", 1, 1},
+		"no address":              {"DOB 1 May 1970", "", 0, 0},
+	} {
+		beside := fstest.MapFS{}
+		if c.comments != "" {
+			beside["sdn_comments.csv"] = &fstest.MapFile{Data: []byte("1,\"" + c.comments + "\"\n")}
+		}
+		_, rows, err := read(t, "sdn.csv", text(c.remarks), beside)
+		got := tally(rows)
+		if err != nil || got[""] != c.watched || len(rows)-got[""] != c.held {
+			t.Errorf("%s: %v %v", name, got, err)
+		}
 	}
 }
 

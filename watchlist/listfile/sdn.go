@@ -80,23 +80,37 @@ func sdnEntries(record []string, line int, comments map[string]string) (all []wa
 	uid := strings.TrimSpace(record[sdnUID])
 	more, goesOn := comments[uid]
 	remarks := record[sdnRemarks] + more
+	told := false
 	found := digitalCurrency.FindAllStringSubmatchIndex(remarks, -1)
 	for _, at := range found {
 		text := remarks[at[4]:at[5]]
-		cut := at[5] == len(remarks) && !strings.HasSuffix(text, ".")
 		e := watchlist.Entry{
 			Line: line, Symbol: remarks[at[2]:at[3]], Text: strings.TrimSuffix(text, "."),
 			Listing: watchlist.Listing{
-				Label: sdnField(record[sdnName]), Entity: sdnField(record[sdnName]), Category: sdnField(record[sdnProgram]), Basis: watchlist.Designation,
+				Label: sdnField(record[sdnName]), Entity: sdnField(record[sdnName]), Category: strings.ReplaceAll(sdnField(record[sdnProgram]), "] [", ", "), // as OFAC separates programmes
+				Basis:  watchlist.Designation,
 				Source: watchlist.Source{Title: "Specially Designated Nationals List", Publisher: "OFAC", Locator: "UID " + uid},
 			},
 		}
-		if cut && !goesOn {
-			e.Fault = "the remarks end here without a full stop: they go on in SDN_COMMENTS.CSV, which has to lie beside this file"
+		if at[5] == len(remarks) && !strings.HasSuffix(text, ".") {
+			e.Fault, told = cutShort(goesOn), true
 		}
 		all = append(all, e)
 	}
+	if !told && strings.Contains(remarks, "Digital Curr") && !strings.HasSuffix(strings.TrimSpace(remarks), ".") {
+		// What was to come may be another address.
+		tail := remarks[max(0, len(remarks)-40):]
+		all = append(all, watchlist.Entry{Line: line, Text: strings.ToValidUTF8(tail, ""), Fault: cutShort(goesOn)})
+	}
 	return all
+}
+
+// cutShort says of remarks without a full stop what they lack.
+func cutShort(goesOn bool) string {
+	if goesOn {
+		return "the remarks end here without a full stop, in SDN_COMMENTS.CSV too: one of the two files is cut off"
+	}
+	return "the remarks end here without a full stop: they go on in SDN_COMMENTS.CSV, which has to lie beside this file"
 }
 
 func sdnField(text string) string {
