@@ -1,6 +1,9 @@
 package alerts
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Met are the recorded payments between addresses that a change of the list
 // added and watched ones, from before the change: nobody was told of them as
@@ -45,14 +48,7 @@ func (c ListChange) severity() Severity {
 	return Medium
 }
 
-func (p Party) own() bool {
-	for _, basis := range p.Bases {
-		if basis == "own" {
-			return true
-		}
-	}
-	return false
-}
+func (p Party) own() bool { return slices.Contains(p.Bases, basisOwn) }
 
 // lines are the table of meetings for people.
 func (m *Met) lines() []string {

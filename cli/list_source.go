@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"btcwatch/daemon"
+	"btcwatch/watchlist/listfile"
 )
 
 // listSource is where a list is read from: a file, standard input or the web.
@@ -19,6 +21,23 @@ type listSource struct {
 	name   string // as the person gave it
 	text   io.ReadCloser
 	beside fs.FS // nil: nothing lies beside it
+}
+
+// readList opens a list, begins to read it and lets it be worked on. What goes
+// wrong is said with its name.
+func (s *session) readList(name string, given listfile.Given, work func(*listSource, *listfile.Reading) error) error {
+	ctx, stop := interruptible()
+	defer stop()
+	source, err := s.openList(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer source.text.Close()
+	reading, err := listfile.Read(source.text, source.name, source.beside, given)
+	if err != nil {
+		return fmt.Errorf("%s: %w", source.name, err)
+	}
+	return work(source, reading)
 }
 
 // openList opens a list for reading. What the web has is fetched whole first, so

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"btcwatch/daemon"
 	"btcwatch/sql"
 	"btcwatch/watchlist/listfile"
 )
@@ -43,19 +44,7 @@ func (c *watchDiff) Run(s *session) error {
 			return store.ListDiff(ctx, c.List, since, until, show.one)
 		})
 	} else {
-		given, wrong := c.given(s, config)
-		if wrong != nil {
-			return wrong
-		}
-		err = c.withFile(s, given, func(source *listSource, reading *listfile.Reading) error {
-			return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
-				_, err := store.Import(ctx, sql.Import{
-					List: c.List, Origin: source.name, Format: reading.Format.Name, SHA256: reading.Sum,
-					Rows: reading.Rows(), Add: c.Add, Dry: true, Each: show.one,
-				})
-				return err
-			})
-		})
+		err = c.withFile(s, config, show)
 	}
 	if err != nil {
 		return err
@@ -66,25 +55,27 @@ func (c *watchDiff) Run(s *session) error {
 	return nil
 }
 
-func (c *watchDiff) withFile(s *session, given listfile.Given, work func(*listSource, *listfile.Reading) error) error {
+// withFile shows what a file would change.
+func (c *watchDiff) withFile(s *session, config *daemon.Config, show *diffShown) error {
 	if err := notReserved(c.List); err != nil {
 		return err
 	}
-	ctx, stop := interruptible()
-	defer stop()
-	source, err := s.openList(ctx, c.File)
+	given, err := c.given(s, config)
 	if err != nil {
 		return err
 	}
-	defer source.text.Close()
-	reading, err := listfile.Read(source.text, source.name, source.beside, given)
-	if err == nil {
-		err = work(source, reading)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", source.name, err)
-	}
-	return nil
+	return s.readList(c.File, given, func(source *listSource, reading *listfile.Reading) error {
+		return s.withStore(config, func(ctx context.Context, store *sql.Store) error {
+			_, err := store.Import(ctx, sql.Import{
+				List: c.List, Origin: source.name, Format: reading.Format.Name, SHA256: reading.Sum,
+				Rows: reading.Rows(), Add: c.Add, Dry: true, Each: show.one,
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", source.name, err)
+			}
+			return nil
+		})
+	})
 }
 
 // diffShown prints differences as they come, and counts them.

@@ -34,31 +34,22 @@ func (c *watchImport) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible()
-	defer stop()
-	source, err := s.openList(ctx, c.File)
-	if err != nil {
-		return err
-	}
-	defer source.text.Close()
-	reading, err := listfile.Read(source.text, source.name, source.beside, given)
-	if err != nil {
-		return fmt.Errorf("%s: %w", source.name, err)
-	}
-	return s.withStoreTelling(config, func(ctx context.Context, store *sql.Store, p *progress) error {
-		actor, err := s.actor(ctx, config, store)
-		if err != nil {
-			return err
-		}
-		changed, err := store.Import(ctx, sql.Import{
-			List: c.List, Origin: source.name, Actor: actor, Format: reading.Format.Name, SHA256: reading.Sum,
-			Rows: reading.Rows(), Add: c.Add, MaxChange: c.MaxChange, Dry: c.DryRun,
+	return s.readList(c.File, given, func(source *listSource, reading *listfile.Reading) error {
+		return s.withStoreTelling(config, func(ctx context.Context, store *sql.Store, p *progress) error {
+			actor, err := s.actor(ctx, config, store)
+			if err != nil {
+				return err
+			}
+			changed, err := store.Import(ctx, sql.Import{
+				List: c.List, Origin: source.name, Actor: actor, Format: reading.Format.Name, SHA256: reading.Sum,
+				Rows: reading.Rows(), Add: c.Add, MaxChange: c.MaxChange, Dry: c.DryRun,
+			})
+			p.end()
+			if err != nil {
+				return c.refused(err)
+			}
+			return c.tell(s, config, reading, changed)
 		})
-		p.end()
-		if err != nil {
-			return c.refused(err)
-		}
-		return c.tell(s, config, reading, changed)
 	})
 }
 
@@ -109,10 +100,7 @@ func (c *watchImport) tell(s *session, config *daemon.Config, r *listfile.Readin
 			c.List, r.Format.Name, c.DryRun, changed.Entries, changed.Held, r.Reasons, changed.Added, changed.Changed, changed.Retired,
 		})
 	}
-	fmt.Fprintf(s.Out, "%s is read as %s: %s, of which %s can be watched.\n",
-		tame(c.File), r.Format.Title, counted(changed.Entries, "entry", "entries"), grouped(changed.Entries-changed.Held))
-	tellSource(s, r)
-	if err := tellHeld(s, r, changed.Held); err != nil {
+	if err := tellReading(s, c.File, r, changed.Held); err != nil {
 		return err
 	}
 	verb := "has"
@@ -132,6 +120,14 @@ func (c *watchImport) tell(s *session, config *daemon.Config, r *listfile.Readin
 		s.say("The daemon follows them from now on, reads the past of those that explorers may be asked about, and tells its sum in one alert.")
 	}
 	return nil
+}
+
+// tellReading says how a list is read, and what of it is not watched.
+func tellReading(s *session, name string, r *listfile.Reading, held int64) error {
+	fmt.Fprintf(s.Out, "%s is read as %s: %s, of which %s can be watched.\n",
+		tame(name), r.Format.Title, counted(r.Entries, "entry", "entries"), grouped(r.Entries-held))
+	tellSource(s, r)
+	return tellHeld(s, r, held)
 }
 
 // tellSource repeats what a page says of itself, for a person to see what was

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 
+	"btcwatch/watchlist"
 	"btcwatch/watchlist/listfile"
 )
 
@@ -13,10 +14,10 @@ type watchLint struct {
 }
 
 type lintRow struct {
-	Format  string           `json:"format"`
-	Entries int64            `json:"entries"`
-	Held    int64            `json:"held"`
-	Reasons map[string]int64 `json:"held_for"`
+	Format  string                         `json:"format"`
+	Entries int64                          `json:"entries"`
+	Held    int64                          `json:"held"`
+	Reasons map[watchlist.HeldReason]int64 `json:"held_for"`
 }
 
 // Run reads a list and says what is wrong with it. It needs no database, and
@@ -30,42 +31,24 @@ func (c *watchLint) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible()
-	defer stop()
-	source, err := s.openList(ctx, c.File)
-	if err != nil {
-		return err
-	}
-	defer source.text.Close()
-	reading, err := listfile.Read(source.text, source.name, source.beside, given)
-	if err != nil {
-		return fmt.Errorf("%s: %w", source.name, err)
-	}
-	row := lintRow{Format: reading.Format.Name, Reasons: map[string]int64{}}
-	for one, err := range reading.Rows() {
-		if err != nil {
-			return fmt.Errorf("%s: %w", source.name, err)
+	return s.readList(c.File, given, func(source *listSource, reading *listfile.Reading) error {
+		var held int64
+		for row, err := range reading.Rows() {
+			if err != nil {
+				return fmt.Errorf("%s: %w", source.name, err)
+			}
+			if row.Held != nil {
+				held++
+			}
 		}
-		if row.Entries++; one.Held != nil {
-			row.Held++
-			row.Reasons[string(one.Held.Reason)]++
+		if c.JSON {
+			err = printJSON(s.Out, lintRow{reading.Format.Name, reading.Entries, held, reading.Reasons})
+		} else {
+			err = tellReading(s, source.name, reading, held)
 		}
-	}
-	if err := c.tell(s, source.name, reading, row); err != nil {
+		if err == nil && (held > 0 || reading.Entries == 0) {
+			err = exitCode(1)
+		}
 		return err
-	}
-	if row.Held > 0 || row.Entries == 0 {
-		return exitCode(1)
-	}
-	return nil
-}
-
-func (c *watchLint) tell(s *session, name string, reading *listfile.Reading, row lintRow) error {
-	if c.JSON {
-		return printJSON(s.Out, row)
-	}
-	fmt.Fprintf(s.Out, "%s is read as %s: %s, of which %s can be watched.\n",
-		tame(name), reading.Format.Title, counted(row.Entries, "entry", "entries"), grouped(row.Entries-row.Held))
-	tellSource(s, reading)
-	return tellHeld(s, reading, row.Held)
+	})
 }

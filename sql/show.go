@@ -117,13 +117,7 @@ func (s *Store) Contacts(ctx context.Context, a chain.Address, asOf time.Time) (
 		), met AS (
 		    SELECT CASE WHEN c.payer = k.id THEN c.payee ELSE c.payer END AS other,
 		           CASE WHEN c.payer = k.id THEN 'out' ELSE 'in' END AS direction,
-		           sum(c.amount)::bigint AS amount_sat, count(*) AS tx_count,
-		           min(coalesce(n.block_time, n.first_seen_at)) AS first_at, max(coalesce(n.block_time, n.first_seen_at)) AS last_at,
-		           CASE
-		               WHEN bool_or(c.stated OR n.proof = 'reported') THEN 'reported'
-		               WHEN bool_or(n.proof = 'corroborated') THEN 'corroborated'
-		               ELSE 'proven'
-		           END AS proof
+		           `+contactSums+`
 		    FROM asked k
 		    CROSS JOIN LATERAL btcwatch.contacts(ARRAY[k.id]) c
 		    JOIN btcwatch.tx_now n ON n.tx_id = c.tx_id

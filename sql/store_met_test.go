@@ -38,7 +38,7 @@ func TestDealingsOfBeforeComeWithTheImport(t *testing.T) {
 	back := transaction(3, out(there, 0), pays(fresh, 20_000), pays(stranger, 5_000), pays(watched, 30_000))
 	again := transaction(4, out(there, 1), pays(watched, 7_000), pays(stranger, 30_000))
 	ownMoney := payOf(5, own, 50_000)
-	fromOwn := transaction(6, out(ownMoney, 0), pays(fresh, 49_000))
+	fromOwn := transaction(6, out(ownMoney, 0), pays(fresh, 49_000), pays(own, 900))
 	f.ledger.Mine(start)
 	f.ledger.Mine(there, ownMoney)
 	f.ledger.Mine(back, fromOwn)
@@ -81,6 +81,20 @@ func TestDealingsOfBeforeComeWithTheImport(t *testing.T) {
 		if d.List.Met != nil {
 			t.Errorf("a change before tells of %v", metWords(d))
 		}
+	}
+	// Own addresses that pay each other are no news, whatever list brings them.
+	f.clock = f.clock.Add(time.Minute)
+	another := listed434[4]
+	f.ledger.Mine(transaction(8, out(fromOwn, 1), pays(another, 800)))
+	f.follow(f.ledger)
+	f.clock = f.clock.Add(time.Minute)
+	listed("wallets", another, watchlist.Own)
+	f.clock = f.clock.Add(time.Minute)
+	_, err = f.writer.TellImports(t.Context(), time.Nanosecond, 0)
+	f.must(err)
+	all = f.bodies(alerts.ListChanged, true)
+	if last = all[len(all)-1]; last.List.Origin != "list.csv" || last.List.Met != nil || last.Severity != "low" {
+		t.Errorf("own addresses among themselves: %v (%s)", metWords(last), last.Severity)
 	}
 	// A stranger that both dealt with is listed afterwards: only who paid it is named, not the co-outputs.
 	f.clock = f.clock.Add(time.Minute)

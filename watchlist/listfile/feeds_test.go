@@ -155,14 +155,15 @@ func (e *endless) Read(p []byte) (int, error) {
 // TestFormatsInBoundedMemory: many entries are read without holding them, and a
 // value without end is refused before it is held whole.
 func TestFormatsInBoundedMemory(t *testing.T) {
+	pad := strings.Repeat("y", 1000) // so that whoever holds the entries holds 30 MB
 	for name, e := range map[string]*endless{
-		"stix":        {head: `{"type":"bundle","objects":[`, again: `{"type":"cryptocurrency-wallet","id":"w","value":"x"},` + "\n", tail: `{"type":"x"}]}`},
-		"ransomwhere": {head: `{"result":[`, again: `{"address":"x","family":"f","blockchain":"b"},` + "\n", tail: `{"address":"x"}]}`},
-		"ftm":         {head: "", again: `{"id":"a","schema":"CryptoWallet","properties":{"publicKey":["x"]}}` + "\n", tail: "\n"},
-		"tagpack":     {head: "title: a\ncreator: b\ncurrency: BTC\ntags:\n", again: "- address: x\n  label: y\n", tail: "- address: x\n"},
-		"csv":         {head: "address,label\n", again: "x,y\n", tail: "x,y\n"},
-		"jsonl":       {head: "", again: `{"address":"x"}` + "\n", tail: "\n"},
-		"ofac-xml":    {head: "<sdnList>", again: "<sdnEntry><uid>1</uid><idList><id><idType>Digital Currency Address - XBT</idType><idNumber>x</idNumber></id></idList></sdnEntry>\n", tail: "</sdnList>"},
+		"stix":        {head: `{"type":"bundle","objects":[`, again: `{"type":"cryptocurrency-wallet","id":"w","value":"x","name":"` + pad + `"},` + "\n", tail: `{"type":"x"}]}`},
+		"ransomwhere": {head: `{"result":[`, again: `{"address":"x","family":"` + pad + `","blockchain":"b"},` + "\n", tail: `{"address":"x"}]}`},
+		"ftm":         {head: "", again: `{"id":"a","schema":"CryptoWallet","properties":{"publicKey":["x"],"notes":["` + pad + `"]}}` + "\n", tail: "\n"},
+		"tagpack":     {head: "title: a\ncreator: b\ncurrency: BTC\ntags:\n", again: "- address: x\n  label: " + pad + "\n", tail: "- address: x\n"},
+		"csv":         {head: "address,label\n", again: "x," + pad + "\n", tail: "x,y\n"},
+		"jsonl":       {head: "", again: `{"address":"x","label":"` + pad + `"}` + "\n", tail: "\n"},
+		"ofac-xml":    {head: "<sdnList>", again: "<sdnEntry><uid>1</uid><lastName>" + pad + "</lastName><idList><id><idType>Digital Currency Address - XBT</idType><idNumber>x</idNumber></id></idList></sdnEntry>\n", tail: "</sdnList>"},
 	} {
 		e.left = 30_000
 		format, rest, err := Open(e, "")

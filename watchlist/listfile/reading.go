@@ -37,6 +37,7 @@ type Reading struct {
 	Format  Format
 	Held    []watchlist.Row // the first that are not watched
 	Reasons map[watchlist.HeldReason]int64
+	Entries int64            // read so far
 	First   watchlist.Source // of the first entry, as the list says it
 
 	given   Given
@@ -64,7 +65,6 @@ func Read(text io.Reader, name string, beside fs.FS, given Given) (*Reading, err
 // Rows gives the entries as they were judged. After an error nothing follows.
 func (r *Reading) Rows() iter.Seq2[watchlist.Row, error] {
 	return func(yield func(watchlist.Row, error) bool) {
-		first := true
 		for e, err := range r.entries {
 			if err == nil {
 				err = r.future(e)
@@ -73,8 +73,8 @@ func (r *Reading) Rows() iter.Seq2[watchlist.Row, error] {
 				yield(watchlist.Row{}, err)
 				return
 			}
-			if first {
-				r.First, first = e.Listing.Source, false
+			if r.Entries++; r.Entries == 1 {
+				r.First = e.Listing.Source
 			}
 			r.given.complete(&e)
 			row := r.judge.Judge(e)
